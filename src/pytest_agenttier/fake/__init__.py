@@ -1,0 +1,1 @@
+"""The offline fake of the AgentTier Router."""

@@ -1,0 +1,67 @@
+"""How commands of a sandbox run: in a pod, as a subprocess, or from a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+ExecTransport = Literal["http", "spdy"]
+"""Which of the Router's two ways to a pod carries a command (contract 5.1)."""
+
+
+class ExecFailed(Exception):  # noqa: N818 - the Router's own words: "exec failed: …"
+    """The Router could not get an answer out of the pod; the text follows ``exec failed:``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSpec:
+    """What a sandbox's pod is made from."""
+
+    uid: str
+    """Unique for the life of the sandbox object; its volume is kept under it."""
+    name: str
+    """The sandbox's name, for messages and scripted answers."""
+    workdir: str = "/workspace"
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """What a command left behind, capped and marked as its transport does (contract 5.1)."""
+
+    stdout: bytes
+    stderr: bytes
+    exit_code: int
+
+
+class Runtime(Protocol):
+    """The node below the Router: volumes, pods, and the commands in them. Thread-safe."""
+
+    def exec(
+        self,
+        spec: PodSpec,
+        command: str,
+        *,
+        timeout: int,
+        transport: ExecTransport,
+        disconnected: Callable[[], bool],
+    ) -> ExecResult:
+        """Run a command as its transport would; starts the pod where there is none.
+
+        Raises:
+            ExecFailed: the transport gives up, as after 5 s over HTTP.
+        """
+        ...
+
+    def stop(self, uid: str) -> None:
+        """Kill a sandbox's pod, and with it processes and ``/tmp``; its volume stays."""
+        ...
+
+    def delete(self, uid: str) -> None:
+        """Kill a sandbox's pod and remove its volume. Returns at once; nothing is left at close."""
+        ...
+
+    def close(self) -> None:
+        """End every pod and remove every volume."""
+        ...
