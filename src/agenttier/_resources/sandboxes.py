@@ -1,0 +1,187 @@
+"""Sandboxes: create, look, stop, resume, terminate (contract 3.1 to 3.6)."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from agenttier._operation import Flow, Operation, Sleep, nothing, path
+from agenttier.exceptions import (
+    AgentTierError,
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    InvalidRequestError,
+    NotFoundError,
+)
+from agenttier.models import SandboxList, SandboxSummary
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+DEFAULT_NAMESPACE = "default"
+
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+_PAUSES_BEFORE_LOOKS = (0.0, 0.1, 0.4, 1.5)
+
+
+def new_name() -> str:
+    """A name that nobody else has: ``sbx-`` and 60 random bits."""
+    return "sbx-" + base64.b32encode(secrets.token_bytes(8))[:12].decode().lower()
+
+
+def creation(
+    template: str,
+    name: str | None,
+    *,
+    namespace: str,
+    timeout: str | timedelta | None,
+    idle_timeout: str | timedelta | None,
+    storage_size: str | None,
+) -> Flow[SandboxSummary]:
+    """Create a sandbox, and find out what happened if the answer is lost (contract 3.1)."""
+    operation = create_sandbox(
+        template,
+        new_name() if name is None else name,
+        namespace=namespace,
+        timeout=timeout,
+        idle_timeout=idle_timeout,
+        storage_size=storage_size,
+    )
+    return _created(operation, name_is_ours=name is None)
+
+
+def create_sandbox(
+    template: str,
+    name: str,
+    *,
+    namespace: str,
+    timeout: str | timedelta | None,
+    idle_timeout: str | timedelta | None,
+    storage_size: str | None,
+) -> Operation[SandboxSummary]:
+    """Create a sandbox (contract 3.1)."""
+    if not template:
+        raise InvalidRequestError("create_sandbox() needs the name of a template")
+    if not name:
+        raise InvalidRequestError("name='' names nothing; leave it out to have one made")
+    body: dict[str, JsonValue] = {
+        "name": name,
+        "namespace": namespace,
+        # Without the kind the template is searched among namespaced ones (contract 3.1).
+        "templateRef": {"name": template, "kind": "ClusterSandboxTemplate"},
+    }
+    if timeout is not None:
+        body["timeout"] = go_duration(timeout)
+    if idle_timeout is not None:
+        body["idleTimeout"] = go_duration(idle_timeout)
+    if storage_size is not None:
+        body["storage"] = {"size": storage_size}
+    return Operation("POST", path("sandboxes"), SandboxSummary.model_validate_json, body=body)
+
+
+def list_sandboxes(namespace: str | None, status: str | None) -> Operation[list[SandboxSummary]]:
+    """List the caller's sandboxes (contract 3.2)."""
+    return Operation(
+        "GET", path("sandboxes"), _sandboxes, query={"namespace": namespace, "status": status}
+    )
+
+
+def get_sandbox(sandbox_id: str, *, deadline: float | None = None) -> Operation[SandboxSummary]:
+    """Look at a sandbox (contract 3.3)."""
+    return Operation(
+        "GET",
+        path("sandboxes", sandbox_id),
+        SandboxSummary.model_validate_json,
+        deadline=deadline,
+    )
+
+
+def stop_sandbox(sandbox_id: str) -> Operation[None]:
+    """Stop a sandbox (contract 3.5)."""
+    return Operation("POST", path("sandboxes", sandbox_id, "stop"), nothing)
+
+
+def resume_sandbox(sandbox_id: str) -> Operation[None]:
+    """Start a stopped sandbox again (contract 3.6)."""
+    return Operation("POST", path("sandboxes", sandbox_id, "resume"), nothing)
+
+
+def delete_sandbox(sandbox_id: str) -> Operation[None]:
+    """Delete a sandbox (contract 3.4)."""
+    return Operation("DELETE", path("sandboxes", sandbox_id), nothing)
+
+
+def terminate_sandbox(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
+    """Delete a sandbox, which may be gone already."""
+    try:
+        yield delete_sandbox(sandbox_id)
+    except NotFoundError as error:
+        if not (missing_ok and is_gone(error)):
+            raise
+    except APIError as error:
+        # Two deletes race, and the second finds nothing to delete (contract 3.4).
+        if not (error.status_code == 500 and str(error.body).endswith("not found'}")):
+            raise
+
+
+def _created(operation: Operation[SandboxSummary], *, name_is_ours: bool) -> Flow[SandboxSummary]:
+    try:
+        summary: SandboxSummary = yield operation
+    except AgentTierError as lost:
+        if not _outcome_is_unknown(lost):
+            raise
+        name = str((operation.body or {})["name"])
+        # Under the caller's name there may be a sandbox that was there before.
+        found = (yield from _looked_up(name)) if name_is_ours else None
+        if found is None:
+            lost.hint = _how_to_look(name)
+            raise
+        return found
+    return summary
+
+
+def _looked_up(name: str) -> Flow[SandboxSummary | None]:
+    """The sandbox of a create whose answer was lost, which may be still under way."""
+    for pause in _PAUSES_BEFORE_LOOKS:
+        yield Sleep(pause)
+        try:
+            found: SandboxSummary = yield get_sandbox(name)
+        except AgentTierError:
+            continue
+        return found
+    return None
+
+
+def is_gone(error: NotFoundError) -> bool:
+    """Whether there is no such sandbox; one of somebody else's is a 404 too (contract 2)."""
+    return not str(error.args[0]).startswith("access denied")
+
+
+def go_duration(duration: str | timedelta) -> str:
+    """A duration as Go reads it, such as ``1h30m``; the Router judges text (contract 1.7)."""
+    if isinstance(duration, str):
+        return duration
+    if duration <= timedelta():
+        raise InvalidRequestError(f"a duration is positive, not {duration}")
+    return f"{duration / timedelta(microseconds=1):.0f}us"
+
+
+def _sandboxes(body: bytes) -> list[SandboxSummary]:
+    return SandboxList.model_validate_json(body).sandboxes
+
+
+def _outcome_is_unknown(error: AgentTierError) -> bool:
+    """Whether a create may have been carried out though no answer says so."""
+    if isinstance(error, APIConnectionError | APITimeoutError):
+        return error.sent
+    return isinstance(error, APIError) and error.status_code in _GATEWAY_STATUSES
+
+
+def _how_to_look(name: str) -> str:
+    return (
+        f"Sandbox {name!r} may have been made all the same. client.get_sandbox({name!r}) shows it,"
+        f" client.sandbox({name!r}).terminate(missing_ok=True) makes sure that it is gone."
+    )
