@@ -25,8 +25,8 @@ _VERSION = re.compile(r"HTTP/([0-9])\.([0-9])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ABSOLUTE = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.\-]*://"
-    r"(?:[^@/?]*@)?(?:\[[^\]/?]*\]|[^\[\]:/?]*)(?::[0-9]*)?"
+    r"[A-Za-z][A-Za-z0-9+.\-]*:"
+    r"(?://(?:[^@/?]*@)?(?:\[[^\]/?]*\]|[^\[\]:/?%]*)(?::[0-9]*)?|(?!//))"
     r"(?P<target>(?:[/?].*)?)"
 )
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?")
@@ -113,7 +113,9 @@ class Head:
     is_http_1_1: bool
     body_length: int | None
     """None where the body is chunked."""
-    expects: str
+    expects_continue: bool
+    expects_else: bool
+    """Something is expected that is not known here."""
     closes: bool
     """The connection ends with the answer."""
 
@@ -146,13 +148,15 @@ def read_head(inbox: Inbox) -> Head:
     if body_length is None:  # a length beside chunks is not believed, nor handed on
         headers = [header for header in headers if header[0].lower() != "content-length"]
     connection = _tokens(values.get("connection", []))
+    expected = _tokens(values.get("expect", []))
     return Head(
         method,
         target,
         tuple(headers),
         is_http_1_1,
         body_length,
-        expects=", ".join(values.get("expect", [])),
+        expects_continue="100-continue" in expected,
+        expects_else=bool(expected - {""}) and "100-continue" not in expected,
         closes="close" in connection or not (is_http_1_1 or "keep-alive" in connection),
     )
 
@@ -177,36 +181,34 @@ def _request_line(line: str) -> tuple[str, str, tuple[int, int]]:
 def _read_headers(inbox: Inbox) -> Headers:
     headers: Headers = []
     while line := inbox.line():
-        if line[0] in _BLANKS:  # the header before goes on
-            if not headers:
-                raise Refused
+        if _CONTROL.search(line.replace("\t", "")):
+            raise Refused
+        if line[0] in _BLANKS and headers:  # the header before goes on
             name, value = headers[-1]
             headers[-1] = (name, f"{value} {line.strip(_BLANKS)}".strip(_BLANKS))
             continue
         name, colon, value = line.partition(":")
-        value = value.strip(_BLANKS)
-        if not colon or not _TOKEN.fullmatch(name.replace(" ", "")):
+        if not colon or not _TOKEN.fullmatch(name.replace(" ", "")) or line[0] in _BLANKS:
             raise Refused
-        if _CONTROL.search(value.replace("\t", "")):
-            raise Refused
-        headers.append((name, value))
+        headers.append((name, value.strip(_BLANKS)))
     return headers
 
 
 def _body_length(values: dict[str, list[str]], *, is_http_1_1: bool) -> int | None:
+    codings = values.get("transfer-encoding", [])
+    chunked = bool(codings) and is_http_1_1
+    if chunked and [coding.lower() for coding in codings] != ["chunked"]:
+        raise Refused("501 Not Implemented", "Unsupported transfer encoding")
     lengths = values.get("content-length", [])
     if lengths and (len(set(lengths)) > 1 or not re.fullmatch("[0-9]{1,18}", lengths[0])):
         raise Refused
-    codings = values.get("transfer-encoding", [])
-    if codings and is_http_1_1:
-        if [coding.lower() for coding in codings] != ["chunked"]:
-            raise Refused("501 Not Implemented", "Unsupported transfer encoding")
+    if chunked:
         return None
     return int(lengths[0]) if lengths else 0
 
 
 def _tokens(values: list[str]) -> set[str]:
-    return {token.strip(_BLANKS).lower() for value in values for token in value.split(",")}
+    return {token.lower() for value in values for token in re.split("[ \t,]+", value)}
 
 
 def read_body(inbox: Inbox, head: Head) -> bytes:

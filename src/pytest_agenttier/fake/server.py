@@ -197,16 +197,13 @@ class _Connection:
 
     def _promise_body(self, head: http1.Head) -> bool:
         """Answer an ``Expect`` header; False where it cannot be met."""
-        if not head.expects:
-            return True
-        if head.expects.lower() != "100-continue":
+        if head.expects_else:
             headers = [("Connection", "close"), ("Date", self._server.date())]
             self._send(head, Response(417, [*headers, ("Content-Length", "0")]))
             self._linger()
-            return False
-        if head.is_http_1_1 and head.body_length != 0:
+        elif head.expects_continue and head.is_http_1_1 and head.body_length != 0:
             self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        return True
+        return not head.expects_else
 
     def _send(self, head: http1.Head, response: Response) -> bool:
         framing = http1.frame(head, response)
