@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .go.encoding import encode
+
 
 class BodyStream(Protocol):
     """A response body in pieces; whoever stops reading early closes it."""
@@ -49,3 +51,28 @@ class Response:
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | BodyStream = b""
+
+
+_JSON = ("Content-Type", "application/json")
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+
+
+def json_response(status: int, value: object) -> Response:
+    """Go-encoded JSON and one newline."""
+    return Response(status, [_JSON], encode(value).encode() + b"\n")
+
+
+def error_response(status: int, text: str) -> Response:
+    """A handler's error (contract 1.8, family A)."""
+    return json_response(status, {"error": text})
+
+
+def plain_response(status: int, text: str) -> Response:
+    """What Go's ``http.Error`` writes: text and newline (contract 1.8, families B and C)."""
+    return Response(status, [_TEXT, _NOSNIFF], text.encode("utf-8", "surrogateescape") + b"\n")
+
+
+def empty_response(status: int) -> Response:
+    """No body, no content type."""
+    return Response(status)

@@ -1,0 +1,86 @@
+"""One function per endpoint: a call in, the contract's answer out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from ..auth import Caller, Credentials
+from ..engines import Runtime
+from ..go.decoding import Struct, Type, Values, decode, decode_any
+from ..go.parsing import DecodeError
+from ..state import State
+from ..wire import Request, Response
+
+
+class Refusal(Exception):  # noqa: N818 - what the endpoint answers
+    """An endpoint's own error answer: status and text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(slots=True)
+class Call:
+    """One authenticated request on its way to its handler."""
+
+    request: Request
+    query: str
+    """As sent, without the question mark."""
+    caller: Caller
+    state: State
+    credentials: Credentials
+    runtime: Callable[[], Runtime]
+    """The node, made when first asked for."""
+
+    def decode(self, struct: Struct) -> Values:
+        """The body as a struct.
+
+        Raises:
+            Refusal: 400 with Go's text.
+        """
+        try:
+            return decode(self.request.body, struct)
+        except DecodeError as error:
+            raise Refusal(400, f"invalid request body: {error}") from error
+
+    def decode_any(self, type_: Type) -> Any:
+        """The body as any type; ``null`` gives None.
+
+        Raises:
+            Refusal: 400 with Go's text.
+        """
+        try:
+            return decode_any(self.request.body, type_)
+        except DecodeError as error:
+            raise Refusal(400, f"invalid request body: {error}") from error
+
+    def decode_tersely(self, struct: Struct) -> Values:
+        """The body as a struct, for endpoints that keep Go's text to themselves.
+
+        Raises:
+            Refusal: 400.
+        """
+        try:
+            return decode(self.request.body, struct)
+        except DecodeError as error:
+            raise Refusal(400, "invalid request body") from error
+
+    def parameter(self, name: str) -> str:
+        """The first value of a query parameter, empty where there is none."""
+        for pair in self.query.split("&") if self.query else ():
+            key, _, value = pair.partition("=")
+            # Go drops a pair with a semicolon or a broken escape.
+            if ";" not in pair and not _BROKEN_ESCAPE.search(pair) and unquote_plus(key) == name:
+                return unquote_plus(value, errors="surrogateescape")
+        return ""
+
+
+Handler = Callable[..., Response]
+"""Takes the call, then the path's variables in order."""
+
+_BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")

@@ -1,0 +1,1 @@
+"""What the Router inherits from Go's standard library: JSON, durations, quoting."""

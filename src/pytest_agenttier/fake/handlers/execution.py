@@ -1,0 +1,70 @@
+"""exec (contract 3.7 and 5)."""
+
+from __future__ import annotations
+
+from ..engines import ExecFailed, PodSpec
+from ..go.decoding import INT, Field, Struct
+from ..sandboxes import Sandbox
+from ..wire import Response, json_response
+from . import Call, Refusal
+
+_EXEC = Struct("router.ExecRequest", (Field("command"), Field("timeout", INT)))
+_DEFAULT_TIMEOUT = 30
+
+
+def exec_command(call: Call, sandbox_id: str) -> Response:
+    """POST /sandboxes/{id}/exec (contract 3.7)."""
+    sandbox = call.state.running(sandbox_id, call.caller)
+    body = call.decode_tersely(_EXEC)
+    command = body.text("command")
+    if not command:
+        raise Refusal(400, "command is required")
+    over_http = bool(sandbox.runtime_token)
+    try:
+        result = call.runtime().exec(
+            pod_spec(sandbox),
+            command,
+            timeout=body.integer("timeout") or _DEFAULT_TIMEOUT,
+            transport="http" if over_http else "spdy",
+            disconnected=call.request.disconnected,
+        )
+    except ExecFailed as error:
+        raise Refusal(500, f"exec failed: {error}") from error
+    return json_response(
+        200,
+        {
+            "stdout": _text(result.stdout, repaired=over_http),
+            "stderr": _text(result.stderr, repaired=over_http),
+            "exitCode": result.exit_code,
+        },
+    )
+
+
+def pod_spec(sandbox: Sandbox) -> PodSpec:
+    """What a sandbox's resolved template makes of its pod (contract 5.2)."""
+    spec = sandbox.spec
+    env = {item["name"]: item.get("value", "") for item in spec.get("env", ())}
+    if sandbox.runtime_token:
+        env["AGENTTIER_RUNTIME_TOKEN"] = sandbox.runtime_token
+    mount = spec.get("storage", {}).get("mountPath", "/workspace")
+    return PodSpec(
+        uid=sandbox.uid,
+        name=sandbox.name,
+        workdir=spec.get("harness", {}).get("workingDir", mount),
+        env=env,
+    )
+
+
+def _text(output: bytes, *, repaired: bool) -> str:
+    """Output as text, broken bytes marked one by one.
+
+    The in-pod runtime has already repaired what came over HTTP; over SPDY the Router encodes the
+    broken bytes itself, and spells them differently (contract 1.6).
+    """
+    try:
+        return output.decode()
+    except UnicodeDecodeError:
+        text = output.decode("utf-8", "surrogateescape")
+    if not repaired:
+        return text
+    return "".join("\ufffd" if "\udc80" <= char <= "\udcff" else char for char in text)
