@@ -258,6 +258,8 @@ class _Requests:
             )
         except httpx.InvalidURL as error:
             raise InvalidRequestError(f"no URL can be made of this call: {error}") from error
+        if content is not None:
+            request.headers["Content-Type"] = "application/json"
         if self.auth is not None:
             self.auth.apply(request)
         return request
@@ -281,7 +283,6 @@ def _own_requests(api_url: str, auth: AuthProvider, timeout: float) -> _Requests
         {
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
-            "Content-Type": "application/json",
             "User-Agent": f"agenttier-python-sdk/{__version__}",
         }
     )
@@ -290,7 +291,7 @@ def _own_requests(api_url: str, auth: AuthProvider, timeout: float) -> _Requests
 
 
 def _requests_of(http: SyncHTTPClient | AsyncHTTPClient) -> _Requests:
-    headers = httpx.Headers({"Accept": "application/json", "Content-Type": "application/json"})
+    headers = httpx.Headers({"Accept": "application/json"})
     return _Requests(
         _address(str(http.base_url)), http.build_request, headers, http.timeout.as_dict(), None
     )

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic import ValidationError
 
-from agenttier.exceptions import APIResponseError, InvalidRequestError, error_for_status
+from agenttier.exceptions import InvalidRequestError, error_for_content, error_for_status
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -65,8 +65,7 @@ class Operation(Generic[T]):
         """What the answer says.
 
         Raises:
-            HTTPStatusError: It refuses.
-            APIResponseError: It is not what the Router sends.
+            HTTPError: It refuses, or cannot be read.
         """
         status, headers, body = answer
         if not 200 <= status < 300:
@@ -74,7 +73,9 @@ class Operation(Generic[T]):
         try:
             return self.parse(body)
         except ValueError as error:
-            raise _unreadable(self, answer, error) from error
+            raise error_for_content(
+                _reason(error), status, headers, body, method=self.method, path=self.target
+            ) from error
 
 
 class Answer(NamedTuple):
@@ -135,17 +136,6 @@ def _utf8(text: str) -> bytes:
         raise InvalidRequestError(
             f"{text!r} is no text that can be sent: {error.reason}"
         ) from error
-
-
-def _unreadable(operation: Operation[Any], answer: Answer, error: ValueError) -> APIResponseError:
-    kind = answer.headers.get("content-type", "no content type")
-    start = answer.body[:200].decode("utf-8", "replace")
-    unreadable = APIResponseError(
-        f"{operation.method} {operation.target} was answered {answer.status} with something that"
-        f" no Router sends ({kind}): {start!r}\n  {_reason(error)}"
-    )
-    unreadable.hint = "Does api_url lead to the Router, past every login page and proxy?"
-    return unreadable
 
 
 def _reason(error: ValueError) -> str:

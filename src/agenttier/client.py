@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttier._http import open_async_driver, open_driver
 from agenttier._resources import sandboxes, templates, user
-from agenttier._resources.waiting import DEFAULT_TIMEOUT, check_limits
+from agenttier._resources.waiting import CREATED, DEFAULT_TIMEOUT, check_limits, wait_for
 from agenttier.auth import auto_detect_auth
 from agenttier.exceptions import InvalidRequestError
 from agenttier.sandbox import AsyncSandbox, Sandbox
@@ -58,7 +58,7 @@ class AgentTierClient:
     ) -> None:
         self._http = open_driver(
             api_url,
-            auth or auto_detect_auth(),
+            auto_detect_auth() if auth is None else auth,
             timeout,
             verify=verify,
             retry=retry,
@@ -118,7 +118,7 @@ class AgentTierClient:
         if limit is not None:
             with ExitStack() as unless_running:
                 unless_running.enter_context(sandbox)
-                sandbox.wait_until_running(limit)
+                self._http.run(wait_for(sandbox.id, CREATED, timeout=limit))
                 unless_running.pop_all()
         return sandbox
 
@@ -201,7 +201,7 @@ class AsyncAgentTierClient:
     ) -> None:
         self._http = open_async_driver(
             api_url,
-            auth or auto_detect_auth(),
+            auto_detect_auth() if auth is None else auth,
             timeout,
             verify=verify,
             retry=retry,
@@ -279,7 +279,7 @@ class AsyncAgentTierClient:
         if limit is not None:
             async with AsyncExitStack() as unless_running:
                 await unless_running.enter_async_context(sandbox)
-                await sandbox.wait_until_running(limit)
+                await self._http.run(wait_for(sandbox.id, CREATED, timeout=limit))
                 unless_running.pop_all()
         return sandbox
 

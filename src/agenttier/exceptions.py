@@ -2,18 +2,18 @@
 
 ```
 AgentTierError
-├── HTTPStatusError                the Router refused: status_code, body, request_id, method, path
+├── HTTPError                      an answer: status_code, body, request_id, method, path
 │   ├── AuthenticationError        401
 │   ├── AuthorizationError         403
 │   ├── PolicyViolationError       403 by governance: violations
 │   ├── NotFoundError              404
 │   ├── ConflictError              409
-│   └── APIError                   every other status
-│       ├── RateLimitError         429: retry_after
-│       └── ExecTimeoutError       the Router gave up on a command (also a TimeoutError)
+│   ├── APIError                   every other error status
+│   │   ├── RateLimitError         429: retry_after
+│   │   └── ExecTimeoutError       the Router gave up on a command (also a TimeoutError)
+│   └── APIResponseError           not the Router's: no JSON, or fields are missing
 ├── APIConnectionError             no connection, or it broke
 ├── APITimeoutError                no answer in time (also a TimeoutError)
-├── APIResponseError               an answer that is not the Router's: no JSON, fields missing
 ├── InvalidRequestError            refused before any request (also a ValueError)
 ├── ClientClosedError              the client was closed
 ├── SandboxTimeoutError            a wait ran out of time (also a TimeoutError)
@@ -29,7 +29,7 @@ from __future__ import annotations
 import json
 import signal
 from email.utils import mktime_tz, parsedate_tz
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from agenttier.models import CommandResult, SandboxSummary
+
+E = TypeVar("E", bound="HTTPError")
 
 _SHOWN = 300
 _EXEC_LIMIT = "timeout awaiting response headers"
@@ -59,8 +61,8 @@ class AgentTierError(Exception):
         return str(self.args[0]) if self.args else ""
 
 
-class HTTPStatusError(AgentTierError):
-    """The Router answered with an error status.
+class HTTPError(AgentTierError):
+    """There was an answer, and it is an error.
 
     Attributes:
         status_code: The HTTP status.
@@ -80,27 +82,29 @@ class HTTPStatusError(AgentTierError):
 
     def _text(self) -> str:
         if not self.method:
-            return self._message()
+            return self.message
         request_id = f", request id {self.request_id}" if self.request_id else ""
-        return f"{self._message()} ({self.status_code} to {self.method} {self.path}{request_id})"
+        return f"{self.message} ({self.status_code} to {self.method} {self.path}{request_id})"
 
-    def _message(self) -> str:
-        return super()._text()
+    @property
+    def message(self) -> str:
+        """The Router's own words."""
+        return str(self.args[0]) if self.args else ""
 
 
-class AuthenticationError(HTTPStatusError):
+class AuthenticationError(HTTPError):
     """401: the credentials are missing, wrong or expired."""
 
     status_code = 401
 
 
-class AuthorizationError(HTTPStatusError):
+class AuthorizationError(HTTPError):
     """403: the caller is known, but may not do this."""
 
     status_code = 403
 
 
-class PolicyViolationError(HTTPStatusError):
+class PolicyViolationError(HTTPError):
     """403: governance forbids the request.
 
     Attributes:
@@ -117,19 +121,19 @@ class PolicyViolationError(HTTPStatusError):
         return super()._text() + "".join(f"\n  {_violation(each)}" for each in self.violations)
 
 
-class NotFoundError(HTTPStatusError):
+class NotFoundError(HTTPError):
     """404: there is no such thing, or it belongs to somebody else."""
 
     status_code = 404
 
 
-class ConflictError(HTTPStatusError):
+class ConflictError(HTTPError):
     """409: not possible in the sandbox's present phase."""
 
     status_code = 409
 
 
-class APIError(HTTPStatusError):
+class APIError(HTTPError):
     """An error status without a class of its own."""
 
     def __init__(self, status_code: int, message: str, body: JsonValue = None) -> None:
@@ -137,7 +141,9 @@ class APIError(HTTPStatusError):
         self.status_code = status_code
         self.body = body
 
-    def _message(self) -> str:
+    @property
+    def message(self) -> str:
+        """The Router's own words."""
         return str(self.args[1])
 
 
@@ -152,6 +158,10 @@ class ExecTimeoutError(APIError, TimeoutError):
         "The Router ends every command after 5 s, whatever timeout= says. What takes longer runs"
         " in the background with its output in a file: exec('nohup make > make.log 2>&1 &')"
     )
+
+
+class APIResponseError(HTTPError):
+    """An answer that no Router gives: not JSON, or fields are missing."""
 
 
 class APIConnectionError(AgentTierError):
@@ -172,10 +182,6 @@ class APITimeoutError(AgentTierError, TimeoutError):
     """
 
     sent: bool = True
-
-
-class APIResponseError(AgentTierError):
-    """An answer that a Router does not give: not JSON, or fields are missing."""
 
 
 class InvalidRequestError(AgentTierError, ValueError):
@@ -226,26 +232,49 @@ class CommandError(AgentTierError):
 
 def error_for_status(
     status: int, headers: Mapping[str, str], body: bytes, *, method: str, path: str
-) -> HTTPStatusError:
+) -> HTTPError:
     """The error that an answer with an error status stands for (contract 1.8, 9)."""
     content = _decoded(body)
-    message = _message(status, content, headers)
-    error = _by_status(status, message, content)
+    error = _by_status(status, _message(status, content, headers), content)
+    return _described(error, status, headers, content, method=method, path=path)
+
+
+def error_for_content(
+    reason: str, status: int, headers: Mapping[str, str], body: bytes, *, method: str, path: str
+) -> APIResponseError:
+    """The error for an answer that says success, and cannot be read."""
+    kind = headers.get("content-type", "no content type")
+    start = body[:200].decode("utf-8", "replace")
+    error = APIResponseError(f"not the answer of a Router: {reason}, in {kind}: {start!r}")
+    error.hint = "Does api_url lead to the Router, past every login page and proxy?"
+    return _described(error, status, headers, _decoded(body), method=method, path=path)
+
+
+def _described(
+    error: E,
+    status: int,
+    headers: Mapping[str, str],
+    content: JsonValue,
+    *,
+    method: str,
+    path: str,
+) -> E:
+    error.status_code = status
     error.body = content
     error.request_id = headers.get("x-request-id")
+    error.retry_after = _retry_after(headers)
     error.method = method
     error.path = path
-    error.retry_after = _retry_after(headers)
     return error
 
 
-_CLASSES: dict[int, type[HTTPStatusError]] = {
+_CLASSES: dict[int, type[HTTPError]] = {
     each.status_code: each
     for each in (AuthenticationError, AuthorizationError, NotFoundError, ConflictError)
 }
 
 
-def _by_status(status: int, message: str, content: JsonValue) -> HTTPStatusError:
+def _by_status(status: int, message: str, content: JsonValue) -> HTTPError:
     if status == 403 and isinstance(content, dict) and content.get("error") == "policy_violation":
         return PolicyViolationError(message, _violations(content))
     if status in _CLASSES:

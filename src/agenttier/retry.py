@@ -11,7 +11,7 @@ from agenttier.exceptions import (
     APIConnectionError,
     APITimeoutError,
     ExecTimeoutError,
-    HTTPStatusError,
+    HTTPError,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _pause(
         return _REFUSED_PAUSES[attempt] if refused and attempt < len(_REFUSED_PAUSES) else None
     if attempt >= config.max_retries or not _is_retried(operation, error, config):
         return None
-    if config.respect_retry_after and isinstance(error, HTTPStatusError):
+    if config.respect_retry_after and isinstance(error, HTTPError):
         told = error.retry_after
         if told is not None:
             return told if told <= _LONGEST_RETRY_AFTER else None
@@ -95,8 +95,4 @@ def _is_retried(operation: Operation[T], error: AgentTierError, config: RetryCon
         return repeatable or not error.sent
     if isinstance(error, ExecTimeoutError):
         return False
-    return (
-        isinstance(error, HTTPStatusError)
-        and repeatable
-        and error.status_code in config.retry_status
-    )
+    return isinstance(error, HTTPError) and repeatable and error.status_code in config.retry_status

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NAMESPACE = "default"
 
+_LOST_RACE = re.compile(r"failed to delete sandbox: .* not found")
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 _PAUSES_BEFORE_LOOKS = (0.0, 0.1, 0.4, 1.5)
 
@@ -122,8 +124,8 @@ def terminate_sandbox(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
         if not (missing_ok and is_gone(error)):
             raise
     except APIError as error:
-        # Two deletes race, and the second finds nothing to delete (contract 3.4).
-        if not (error.status_code == 500 and str(error.body).endswith("not found'}")):
+        # The loser of two deletes that race says 500 of a sandbox that is gone (contract 3.4).
+        if not _LOST_RACE.fullmatch(error.message):
             raise
 
 
@@ -157,7 +159,7 @@ def _looked_up(name: str) -> Flow[SandboxSummary | None]:
 
 def is_gone(error: NotFoundError) -> bool:
     """Whether there is no such sandbox; one of somebody else's is a 404 too (contract 2)."""
-    return not str(error.args[0]).startswith("access denied")
+    return not error.message.startswith("access denied")
 
 
 def go_duration(duration: str | timedelta) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agenttier._operation import NOW, Flow, Sleep
@@ -12,7 +12,7 @@ from agenttier.exceptions import (
     AgentTierError,
     APIConnectionError,
     APITimeoutError,
-    HTTPStatusError,
+    HTTPError,
     InvalidRequestError,
     NotFoundError,
     SandboxErrorState,
@@ -38,29 +38,33 @@ class Goal:
         name: What the message calls it.
         phase: The phase to reach; None for none but being gone.
         dead_ends: Phases from which it is not reached any more.
-        method: The call that waits, for the line that helps.
+        longer: The line that makes the wait longer, for the error.
     """
 
     name: str
     phase: SandboxPhase | None
     dead_ends: frozenset[SandboxPhase]
-    method: str
+    longer: str
 
 
 RUNNING = Goal(
     "Running",
     SandboxPhase.RUNNING,
     frozenset({SandboxPhase.STOPPED, SandboxPhase.ERROR}),
-    "wait_until_running",
+    "wait_until_running(timeout={:g})",
 )
+CREATED = replace(RUNNING, longer="create_sandbox(..., wait={:g}). What was made is being deleted.")
 STOPPED = Goal(
-    "Stopped", SandboxPhase.STOPPED, frozenset({SandboxPhase.ERROR}), "wait_until_stopped"
+    "Stopped",
+    SandboxPhase.STOPPED,
+    frozenset({SandboxPhase.ERROR}),
+    "wait_until_stopped(timeout={:g})",
 )
-GONE = Goal("gone", None, frozenset(), "wait_until_terminated")
+GONE = Goal("gone", None, frozenset(), "wait_until_terminated(timeout={:g})")
 
 
 def wait_for(
-    sandbox_id: str, goal: Goal, *, timeout: float, poll_interval: float | None
+    sandbox_id: str, goal: Goal, *, timeout: float, poll_interval: float | None = None
 ) -> Flow[SandboxSummary]:
     """Look at a sandbox until it has reached the goal, or cannot, or time is up."""
     check_limits(timeout, poll_interval)
@@ -137,7 +141,7 @@ class History:
                 f"sandbox {self._sandbox_id} was not {self._goal.name} after {self._timeout:g} s."
             )
         )
-        error.hint = f"Longer: {self._goal.method}(timeout={max(self._timeout * 2, 60):g})"
+        error.hint = "Longer: " + self._goal.longer.format(max(self._timeout * 2, 60))
         return error
 
     def dead_end(self, summary: SandboxSummary) -> SandboxErrorState:
@@ -181,6 +185,6 @@ def _is_dead_end(summary: SandboxSummary, goal: Goal) -> bool:
 
 
 def _is_transient(error: AgentTierError) -> bool:
-    if isinstance(error, HTTPStatusError):
+    if isinstance(error, HTTPError):
         return error.status_code in _TRANSIENT_STATUSES
     return isinstance(error, APIConnectionError | APITimeoutError)
