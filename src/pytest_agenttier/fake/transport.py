@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_agenttier.fake.clock import FakeClock
 
-A = TypeVar("A")
-R = TypeVar("R")
+Result = TypeVar("Result")
 
 
 class Router(Protocol):
@@ -91,19 +91,19 @@ class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         gone = threading.Event()
         incoming.disconnected = gone.is_set
         try:
-            return _outgoing(await _in_thread(self._router.handle, incoming), gone)
+            return _outgoing(await _in_thread(partial(self._router.handle, incoming)), gone)
         except BaseException:
             gone.set()
             raise
 
 
-async def _in_thread(function: Callable[[A], R], argument: A) -> R:
-    """Call what may block; a cancelled caller does not wait for it.
+async def _in_thread(call: Callable[[], Result]) -> Result:
+    """Do what may block; a cancelled caller does not wait for it.
 
     The limiter is the call's own: with a shared one, commands that wait for each other never end.
     """
     return await anyio.to_thread.run_sync(
-        function, argument, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+        call, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
     )
 
 
@@ -130,30 +130,32 @@ class _Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __init__(self, body: BodyStream, gone: threading.Event | None) -> None:
         self._body = body
+        self._pieces = iter(body)
         self._gone = gone or threading.Event()
         self._turn = threading.Lock()
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        return self._pieces
 
     def close(self) -> None:
-        self._body.close()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = iter(self._body)
-        while (piece := await _in_thread(self._next, pieces)) is not None:
-            yield piece
-
-    def _next(self, pieces: Iterator[bytes]) -> bytes | None:
         with self._turn:
-            return next(pieces, None)
+            self._body.close()
+
+    def __aiter__(self) -> _Stream:
+        # Not a generator: trio complains of one whose reader stops early.
+        return self
+
+    async def __anext__(self) -> bytes:
+        if (piece := await _in_thread(self._next)) is None:
+            raise StopAsyncIteration
+        return piece
+
+    def _next(self) -> bytes | None:
+        with self._turn:
+            return next(self._pieces, None)
 
     async def aclose(self) -> None:
         self._gone.set()
         # A reader that was cancelled has left a thread waiting for the next piece: it ends first.
         with anyio.CancelScope(shield=True):
-            await _in_thread(self._close, None)
-
-    def _close(self, _: None) -> None:
-        with self._turn:
-            self._body.close()
+            await _in_thread(self.close)
