@@ -1,0 +1,1 @@
+"""What was made is deleted, whatever happened in between."""

@@ -1,0 +1,166 @@
+"""pytest hooks of pytest-agenttier. PYTEST_DONT_REWRITE.
+
+At import this takes pytest, the standard library and the plugin's own settings, nothing else:
+whoever does not use a sandbox does not pay for one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from pytest_agenttier import naming
+from pytest_agenttier import settings as _settings
+from pytest_agenttier.fixtures import (
+    _agenttier_run,
+    agenttier_async_client,
+    agenttier_client,
+    agenttier_env,
+    agenttier_sandbox_options,
+    agenttier_template,
+    agenttier_templates,
+    agenttier_url,
+    async_sandbox,
+    async_sandbox_factory,
+    fake_router,
+    sandbox,
+    sandbox_factory,
+)
+
+# pytest takes the fixtures from this module, as from every plugin.
+__all__ = [
+    "agenttier_async_client",
+    "agenttier_client",
+    "agenttier_env",
+    "_agenttier_run",
+    "agenttier_sandbox_options",
+    "agenttier_template",
+    "agenttier_templates",
+    "agenttier_url",
+    "async_sandbox",
+    "async_sandbox_factory",
+    "fake_router",
+    "sandbox",
+    "sandbox_factory",
+]
+
+_RUN_INPUT = "agenttier_run"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    _settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, resolve the options, name the run."""
+    config.addinivalue_line(
+        "markers",
+        "agenttier(*, template, namespace, timeout, idle_timeout, storage_size, wait_timeout): "
+        "how the sandbox of a test is made; on a function it counts before the class's and the "
+        "module's.",
+    )
+    if config.option.help:
+        return  # a broken configuration must not hide the page that explains it
+    config.stash[_settings.KEY] = _settings.resolve(config)
+    workerinput: dict[str, Any] = getattr(config, "workerinput", {})  # xdist's; any plugin adds
+    config.stash[naming.KEY] = naming.Namer(
+        workerinput.get(_RUN_INPUT) or naming.new_run(time.time()), workerinput.get("workerid", "main")
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # xdist's WorkerController has no public type
+    """Tell an xdist worker which run it belongs to."""
+    node.workerinput[_RUN_INPUT] = node.config.stash[naming.KEY].run
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what the sandboxes of this run are, and where that was chosen."""
+    settings = config.stash[_settings.KEY]
+    url, template, engines = settings.url, settings.template, settings.exec
+    words = (
+        [f"Router at {url.value} (from {url.source})"]
+        if url.value
+        else [
+            f"offline fake Router (url: {url.source})",
+            f"exec: {', '.join(engines.value)} ({engines.source})",
+        ]
+    )
+    words.append(f"template: {', '.join(template.value)} ({template.source})")
+    if settings.namespace.source != "default":
+        words.append(f"namespace: {settings.namespace.value} ({settings.namespace.source})")
+    return f"agenttier: {'; '.join(words)}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Report a marker that says nothing; run tests once per template where there are several."""
+    marked = _marked_template(metafunc)
+    if "agenttier_template" not in metafunc.fixturenames or marked:
+        return
+    templates = metafunc.config.stash[_settings.KEY].template.value
+    if len(templates) > 1 and not _parametrizes_sandbox(metafunc.definition):
+        metafunc.parametrize("agenttier_template", templates, indirect=True, scope="session")
+
+
+def _marked_template(metafunc: pytest.Metafunc) -> str | None:
+    if metafunc.definition.get_closest_marker("agenttier") is None:
+        return None
+    from pytest_agenttier.options import from_markers
+
+    try:
+        return from_markers(metafunc.definition).template
+    except ValueError as error:
+        pytest.fail(f"{metafunc.definition.nodeid}: {error}", pytrace=False)
+
+
+def _parametrizes_sandbox(definition: pytest.Function) -> bool:
+    own = {"agenttier_template", "sandbox", "async_sandbox"}
+    for mark in definition.iter_markers("parametrize"):
+        names = mark.args[0] if mark.args else mark.kwargs.get("argnames", ())
+        split = names.split(",") if isinstance(names, str) else names
+        if own.intersection(name.strip() for name in split):
+            return True
+    return False
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Show a SandboxOptions as what it changes, not as ``sandbox0``."""
+    options = sys.modules.get("pytest_agenttier.options")
+    return str(val) if options and isinstance(val, options.SandboxOptions) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test that needs a Router which does not answer, before its other fixtures run."""
+    item.config.stash[naming.KEY].test = item.name
+    if "_agenttier_run" in getattr(item, "fixturenames", ()) and not item.config.option.setupplan:
+        from pytest_agenttier.run import Run
+
+        Run.of(item.config).check(item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that forgot to await an assertion."""
+    outcome = yield
+    assertions = sys.modules.get("pytest_agenttier.assertions")
+    if assertions is not None:
+        assertions.fail_unawaited()
+    return outcome
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """Lift what a test bent on the fake before fixtures clean up; then judge it."""
+    runs = sys.modules.get("pytest_agenttier.run")
+    run = item.config.stash.get(runs.Run.KEY, None) if runs is not None else None
+    complaints = run.end_of_test() if run is not None else []
+    outcome = yield
+    if complaints:
+        pytest.fail("\n\n".join(complaints), pytrace=False)
+    return outcome

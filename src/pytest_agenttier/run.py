@@ -1,0 +1,219 @@
+"""One process's part of a run: the Router it talks to, and what it made there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from agenttier import (
+    AgentTierClient,
+    AgentTierError,
+    APIKeyAuth,
+    AsyncAgentTierClient,
+    auto_detect_auth,
+)
+from pytest_agenttier import naming
+from pytest_agenttier import settings as _settings
+from pytest_agenttier.cleanup.terminator import Terminator
+from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
+from pytest_agenttier.fake import FakeRouter
+
+if TYPE_CHECKING:
+    from pytest_agenttier.naming import Namer
+    from pytest_agenttier.settings import Settings
+
+_CREDENTIALS = ("AGENTTIER_API_KEY", "AGENTTIER_TOKEN")
+# Calls in process need a host in their URL; this one resolves nowhere (RFC 2606).
+_IN_PROCESS_URL = "http://router.invalid"
+
+
+class Run:
+    """The Router of this process, its clients, and the deleting of what they make.
+
+    Made once, when a test first needs it: ``Run.of(config)``.
+
+    Args:
+        settings: The plugin's options.
+        namer: Makes this process's names.
+    """
+
+    KEY = pytest.StashKey["Run"]()
+
+    def __init__(self, settings: Settings, namer: Namer) -> None:
+        self.settings = settings
+        self.namer = namer
+        self.router: FakeRouter | None = None
+        """The fake; None on a live run."""
+        if settings.url.value is None:
+            self.router = FakeRouter(exec=settings.exec.value)
+        self._terminator = Terminator(self._delete)
+        self._unreachable: str | None = None
+        self._checked = False
+
+    @classmethod
+    def of(cls, config: pytest.Config) -> Run:
+        """The run of this process, made when first asked for."""
+        run = config.stash.get(cls.KEY, None)
+        if run is None:
+            run = cls(config.stash[_settings.KEY], config.stash[naming.KEY])
+            config.stash[cls.KEY] = run
+        return run
+
+    @cached_property
+    def client(self) -> AgentTierClient:
+        """The synchronous client; what is made through it is deleted with the run."""
+        if self.router is None:
+            client = AgentTierClient(self.url, auto_detect_auth())
+        else:
+            client = AgentTierClient(
+                _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
+            )
+        return client
+
+    @cached_property
+    def async_client(self) -> AsyncAgentTierClient:
+        """The asynchronous twin; it keeps no connection, so that any event loop may use it."""
+        if self.router is None:
+            client = AsyncAgentTierClient(self.url, auto_detect_auth())
+        else:
+            client = AsyncAgentTierClient(
+                _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
+            )
+        return client
+
+    @property
+    def url(self) -> str:
+        """Base URL of the Router; the fake then serves on loopback."""
+        if self.router is not None:
+            return self.router.url
+        url = self.settings.url.value
+        if url is None:  # a run without a fake has a URL
+            raise RuntimeError("neither a fake nor a URL")
+        return url
+
+    def credentials(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment variables that another program authenticates with."""
+        if self.router is not None:
+            return {"AGENTTIER_API_KEY": self.router.api_key}
+        return {name: environ[name] for name in _CREDENTIALS if environ.get(name)}
+
+    def factory(self, template: str) -> SandboxFactory:
+        """Makes sandboxes, of ``template`` where none is named."""
+        return SandboxFactory(self, template)
+
+    def async_factory(self, template: str) -> AsyncSandboxFactory:
+        """Makes sandboxes in async code, of ``template`` where none is named."""
+        return AsyncSandboxFactory(self, template)
+
+    def add_templates(self, templates: Mapping[str, Mapping[str, Any]]) -> None:
+        """Register a team's own templates in the fake."""
+        if self.router is not None:
+            for name, spec in templates.items():
+                self.router.add_template(name, spec)
+
+    @contextmanager
+    def deleting(self) -> Iterator[str]:
+        """A name for one sandbox, noted before it is made and deleted at the end."""
+        name = self._own_name()
+        try:
+            yield name
+        finally:
+            self._terminator.terminate(name)
+
+    @asynccontextmanager
+    async def deleting_async(self) -> AsyncIterator[str]:
+        """``deleting`` for async code; a cancelled test's sandbox goes all the same."""
+        name = self._own_name()
+        try:
+            yield name
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.async_client.sandbox(name).terminate(missing_ok=True)
+            self._terminator.forget(name)
+
+    def _own_name(self) -> str:
+        name = self.namer.next()
+        self._terminator.intend(name)
+        return name
+
+    def _delete(self, name: str) -> None:
+        self.client.sandbox(name).terminate(missing_ok=True)
+
+    def check(self, nodeid: str) -> None:
+        """Fail the test if the live Router does not answer: once at length, then in one line."""
+        if self.router is not None:
+            return
+        if not self._checked:
+            self._checked = True
+            complaint = self._complaint()
+            if complaint is not None:
+                url = self.settings.url
+                self._unreachable = (
+                    f"agenttier: {url.value} is not usable, see the first failure: {nodeid}"
+                )
+                pytest.fail(complaint, pytrace=False)
+        if self._unreachable is not None:
+            pytest.fail(self._unreachable, pytrace=False)
+
+    def _complaint(self) -> str | None:
+        url = self.settings.url
+        try:
+            self.client.current_user()
+        except AgentTierError as error:
+            given = " and ".join(self.credentials(os.environ))
+            return "\n".join(
+                [
+                    f"agenttier: the Router at {url.value} (from {url.source}) is not usable.",
+                    f"  Tried: GET {url.value}/api/v1/user/me with {given or 'no credential'}",
+                    f"  Got: {type(error).__name__}: {error}",
+                    "  Offline instead: run without it.",
+                ]
+            )
+        return None
+
+    def end_of_test(self) -> list[str]:
+        """Lift what the test bent on the fake; what is to be said about it."""
+        if self.router is None:
+            return []
+        script = self.router.exec
+        complaints = [
+            f"fake_router.exec: the answer to {answer} was expected to be needed; drop it, or "
+            "register it with times=None"
+            for answer in script.unused()
+        ]
+        complaints += [
+            f"fake_router.exec: nothing answered {request.command!r} in sandbox {request.sandbox}; "
+            f"write: fake_router.exec.register({request.command!r}, stdout=…)"
+            for request in script.unexpected()
+        ]
+        script.reset()
+        return complaints
+
+    def close(self) -> None:
+        """Delete all that remains, then let the Router go.
+
+        Raises:
+            RuntimeError: some could not be deleted; the message has the lines that do it.
+        """
+        try:
+            failed = self._terminator.finish()
+        finally:
+            self.client.close()
+            if self.router is not None:
+                self.router.close()
+        if failed:
+            raise RuntimeError(
+                "\n".join(
+                    [
+                        f"agenttier: {len(failed)} sandboxes could not be deleted:",
+                        *(f"  {name}: {error}" for name, error in failed.items()),
+                        "  By hand: AgentTierClient.from_env().sandbox(name).terminate()",
+                    ]
+                )
+            )
