@@ -14,6 +14,13 @@ class ExecFailed(Exception):  # noqa: N818 - the Router's own words: "exec faile
     """The Router could not get an answer out of the pod; the text follows ``exec failed:``."""
 
 
+class EngineUnavailable(Exception):  # noqa: N818 - what it says is the state of things
+    """No engine can run a command here; the text says why, and which line changes that.
+
+    It is no answer that a Router could give, so no handler turns it into one.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class PodSpec:
     """What a sandbox's pod is made from."""
@@ -51,6 +58,7 @@ class Runtime(Protocol):
 
         Raises:
             ExecFailed: the transport gives up, as after 5 s over HTTP.
+            EngineUnavailable: nothing here can run commands, or no scripted answer fits.
         """
         ...
 

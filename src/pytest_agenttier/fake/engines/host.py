@@ -1,0 +1,119 @@
+"""The host's end of the node: starts it, orders places, and reaches the agents in them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from . import EngineUnavailable
+from .node import frames
+from .node.main import READY
+from .obstacles import explain
+
+PlaceKind = Literal["pod", "subprocess"]
+
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from node.main import main; main()"
+_START_TIMEOUT = 30.0  # seconds until a node that says nothing is given up
+
+
+class Place:
+    """One sandbox's pod, or its directory on the host."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._lock = threading.Lock()
+
+    def ask(self, command: bytes, descriptors: tuple[int, int, int]) -> None:
+        """Ask the agent to run a command; where it is gone, the descriptors are closed unheard."""
+        with self._lock, contextlib.suppress(OSError):
+            frames.send(self._control, command, descriptors)
+
+    def check(self) -> None:
+        """Raise `EngineUnavailable` with what kept the place from coming up, if anything did."""
+        with self._lock:
+            told = frames.receive(self._control) if self._control.fileno() != -1 else None
+        if told is not None:
+            raise EngineUnavailable(explain(told.fields()))
+
+    def kill(self) -> None:
+        """End the place, without waiting until it is gone."""
+        with self._lock:
+            with contextlib.suppress(OSError):  # it is gone already
+                self._control.shutdown(socket.SHUT_RDWR)
+            self._control.close()
+
+
+class Node:
+    """A running node process and the directory with its volumes.
+
+    Raises:
+        EngineUnavailable: places of this kind cannot be made here; the text says why.
+    """
+
+    def __init__(self, kind: PlaceKind) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+                [sys.executable, "-I", "-S", "-c", _BOOT]
+                + [os.fspath(Path(__file__).parent), kind, os.fspath(self.directory)],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                start_new_session=True,  # no signal from the terminal
+            )
+        try:
+            self._check_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def start(self, volume: str, *, hostname: str, workdir: str, env: Mapping[str, str]) -> Place:
+        """Order a place on a volume, which is made where it does not exist. Does not wait."""
+        control, theirs = socket.socketpair()
+        fields = ("start", volume, hostname, workdir, *(f"{k}={v}" for k, v in env.items()))
+        with theirs:
+            self._order(*fields, descriptor=theirs.fileno())
+        return Place(control)
+
+    def delete(self, volume: str) -> None:
+        """Have a volume removed as soon as no place is on it. Does not wait."""
+        self._order("delete", volume)
+
+    def close(self) -> None:
+        """End every place, remove every volume, and wait until both is done."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._process.wait()
+        if self.directory.exists():  # the node was killed before it could remove it
+            shutil.rmtree(self.directory)
+
+    def _check_ready(self) -> None:
+        self._socket.settimeout(_START_TIMEOUT)
+        told = frames.receive(self._socket)
+        self._socket.settimeout(None)
+        if told is None:
+            raise EngineUnavailable(f"{sys.executable} -I -S could not start the node process")
+        if told.payload != READY:
+            raise EngineUnavailable(explain(told.fields()))
+
+    def _order(self, *fields: str, descriptor: int | None = None) -> None:
+        message = b"\0".join(os.fsencode(field) for field in fields)
+        descriptors = [] if descriptor is None else [descriptor]
+        try:
+            with self._lock:
+                frames.send(self._socket, message, descriptors)
+        except OSError as error:
+            raise EngineUnavailable(f"the node process has ended: {error}") from error

@@ -1,0 +1,134 @@
+"""What answers in a place: starts commands, tells how they ended, kills them when told to.
+
+One thread and one loop, like the runtime in a real pod. In a pod it is the first process, so it
+also reaps what commands leave behind.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+
+from . import frames
+
+ENDED = struct.Struct("!ci")
+"""What is told of a command: a letter, and a number. ``x``: the exit code, or minus the signal;
+``e``: the error number with which the shell could not be started."""
+
+_SHELL = "/bin/sh"
+_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def wake_at_child_exit() -> int:
+    """A descriptor that becomes readable whenever a child of this process has ended."""
+    readable, writable = os.pipe()
+    os.set_blocking(readable, False)
+    os.set_blocking(writable, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    return readable
+
+
+def ended_children() -> Sequence[tuple[int, int]]:
+    """Reap: process ids and wait statuses of all children that have ended."""
+    ended: list[tuple[int, int]] = []
+    try:
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            ended.append(found)
+    except ChildProcessError:
+        return ended
+    return ended
+
+
+class Agent:
+    """Runs the commands of one sandbox until the host closes the control socket."""
+
+    def __init__(self, control: socket.socket, environment: Mapping[bytes, bytes]) -> None:
+        self._control = control
+        self._environment = environment
+        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._poll = select.poll()
+        self._shells: dict[int, tuple[int, socket.socket]] = {}
+        """By the descriptor of the socket on which the host waits for the end."""
+
+    def serve(self) -> None:
+        """Take commands until the control socket ends; then kill the shells that still run."""
+        woken = wake_at_child_exit()
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(woken, select.POLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor == woken:
+                    os.read(woken, 4096)
+                    self._tell_ends()
+                elif descriptor in self._shells:
+                    os.kill(self._shells[descriptor][0], signal.SIGKILL)
+                    self._poll.unregister(descriptor)
+                elif descriptor == self._control.fileno() and not self._take_command():
+                    self._kill_shells()
+                    return
+
+    def _take_command(self) -> bool:
+        frame = frames.receive(self._control)
+        if frame is None:
+            return False
+        stdout, stderr, status = frame.descriptors
+        host = socket.socket(fileno=status)
+        try:
+            pid = self._spawn(frame.payload, stdout, stderr)
+        except OSError as error:
+            _tell(host, b"e", error.errno or 0)
+            host.close()
+        else:
+            self._shells[status] = (pid, host)
+            self._poll.register(status, 0)  # the host says nothing here; it hangs up
+        finally:
+            os.close(stdout)
+            os.close(stderr)
+        return True
+
+    def _spawn(self, command: bytes, stdout: int, stderr: int) -> int:
+        if b"\0" in command:
+            raise OSError(22, "an argument ends at its first NUL: EINVAL, as Go has it")
+        return os.posix_spawn(
+            _SHELL,
+            [_SHELL, "-c", command],
+            self._environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, self._null, 0),
+                (os.POSIX_SPAWN_DUP2, stdout, 1),
+                (os.POSIX_SPAWN_DUP2, stderr, 2),
+            ],
+            setpgroup=0,
+            setsigdef=_PYTHON_IGNORES,
+        )
+
+    def _tell_ends(self) -> None:
+        statuses = dict(ended_children())
+        for descriptor, (pid, host) in list(self._shells.items()):
+            if pid in statuses:
+                _tell(host, b"x", os.waitstatus_to_exitcode(statuses[pid]))
+                del self._shells[descriptor]
+                self._forget(descriptor)
+                host.close()
+
+    def _forget(self, descriptor: int) -> None:
+        try:
+            self._poll.unregister(descriptor)
+        except KeyError:  # it was killed, and so not listened to any more
+            return
+
+    def _kill_shells(self) -> None:
+        for pid, _ in self._shells.values():
+            os.kill(pid, signal.SIGKILL)
+
+
+def _tell(host: socket.socket, letter: bytes, number: int) -> None:
+    try:
+        host.sendall(ENDED.pack(letter, number))
+    except OSError:
+        return  # the host has hung up: nobody waits for this end

@@ -1,0 +1,97 @@
+"""The root file system that all pods of a node share: read-only, made anew in memory."""
+
+from __future__ import annotations
+
+import os
+
+from . import linux
+
+_ROOT = "/tmp"  # noqa: S108 - any directory of the host will do: the new root covers it
+
+VOLUMES = "/volumes"
+"""Where the node has the volumes of all sandboxes; no pod can see it."""
+
+_DIRECTORIES = (
+    ("dev", "dev/pts", "dev/shm", "etc", "home", "home/sandbox", "proc", "run", "tmp", "usr")
+    + ("var", "workspace", "volumes")
+)  # fmt: skip
+_LINKS = {
+    "dev/fd": "/proc/self/fd",
+    "dev/ptmx": "pts/ptmx",
+    "dev/stderr": "/proc/self/fd/2",
+    "dev/stdin": "/proc/self/fd/0",
+    "dev/stdout": "/proc/self/fd/1",
+    "etc/hostname": "/proc/sys/kernel/hostname",
+    "etc/mtab": "/proc/self/mounts",
+    "var/tmp": "/tmp",  # noqa: S108 - a path inside the pod
+}
+_FILES = {
+    "etc/group": "root:x:0:\nsandbox:x:1000:\nnogroup:x:65534:\n",
+    "etc/hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "etc/passwd": (
+        "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+        "sandbox:x:1000:1000:sandbox:/home/sandbox:/bin/bash\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
+}
+_DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
+_SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+_FROM_ETC = ("alternatives", "ld.so.cache")
+"""What programs in ``/usr`` need of the host's ``/etc``: Debian's links, and where libraries are."""
+
+
+def build() -> None:
+    """Leave the host's files for a root with ``/usr`` and what makes it work.
+
+    The current directory, where the volumes are, becomes `VOLUMES`. Nothing else of the host stays
+    reachable.
+    """
+    linux.make_mounts_private()
+    linux.mount("tmpfs", _ROOT, linux.NO_SUID | linux.NO_DEVICES, "mode=755")
+    for directory in _DIRECTORIES:
+        os.mkdir(f"{_ROOT}/{directory}")  # noqa: PTH102 - pathlib is too heavy here
+    for name, target in _LINKS.items():
+        os.symlink(target, f"{_ROOT}/{name}")
+    for name, text in _FILES.items():
+        _write(f"{_ROOT}/{name}", text)
+    for name in _DEVICES:
+        _write(f"{_ROOT}/dev/{name}", "")
+        linux.bind(f"/dev/{name}", f"{_ROOT}/dev/{name}", linux.NO_SUID | linux.NO_EXEC)
+    _bind_read_only("/usr", f"{_ROOT}/usr")
+    for name in _SYSTEM:
+        _copy_system_directory(name)
+    for name in _FROM_ETC:
+        if os.path.exists(f"/etc/{name}"):
+            _bind_read_only(f"/etc/{name}", f"{_ROOT}/etc/{name}")
+    linux.bind(".", f"{_ROOT}{VOLUMES}", linux.NO_SUID | linux.NO_DEVICES)
+    linux.mount("proc", f"{_ROOT}/proc", linux.NO_SUID | linux.NO_DEVICES | linux.NO_EXEC)
+    linux.enter_root(_ROOT)
+    linux.restrict("/", linux.READ_ONLY, recursive=False)
+
+
+def _copy_system_directory(name: str) -> None:
+    """``/bin`` and its like: a link into ``/usr`` on most hosts, a directory on others."""
+    host, inside = f"/{name}", f"{_ROOT}/{name}"
+    if os.path.islink(host):
+        os.symlink(os.readlink(host), inside)
+    elif os.path.isdir(host):
+        _bind_read_only(host, inside)
+
+
+def _bind_read_only(host: str, inside: str) -> None:
+    if not os.path.exists(inside):
+        _make_mount_point(inside, directory=os.path.isdir(host))
+    linux.bind(host, inside, linux.READ_ONLY | linux.NO_SUID | linux.NO_DEVICES)
+
+
+def _make_mount_point(path: str, *, directory: bool) -> None:
+    if directory:
+        os.mkdir(path)
+    else:
+        _write(path, "")
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "wb") as file:  # bytes: a codec would have to be imported from the old root
+        file.write(text.encode())

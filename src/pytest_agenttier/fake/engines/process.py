@@ -1,0 +1,142 @@
+"""A command under way in a place, seen from the host: two streams, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from .node.agent import ENDED
+
+_LOOK = 0.05  # seconds between two looks whether the client is still there
+_CHUNK = 65536
+
+
+class ClientGone(Exception):  # noqa: N818 - a state, not a mistake
+    """Nobody waits for the answer any more; the shell has been killed."""
+
+
+class Ended(NamedTuple):
+    """How a shell ended: one of the two is set, and neither when its place died first."""
+
+    status: int | None = None
+    """The exit code, or minus the number of the signal."""
+    error: int | None = None
+    """The error number with which it could not even be started."""
+
+
+class Place(Protocol):
+    """Where commands run: the host's view of a pod, or of a directory."""
+
+    def ask(self, command: bytes, descriptors: tuple[int, int, int]) -> None:
+        """Ask the agent to run a command on stdout, stderr and a socket for its end.
+
+        Where the agent is gone this does nothing: all three are closed before they say a word.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise what kept the place from coming up; nothing if it was up and has ended."""
+        ...
+
+
+class Output:
+    """One stream, kept up to a number of bytes, and read to its end all the same."""
+
+    def __init__(self, descriptor: int, keep: int) -> None:
+        self.descriptor = descriptor
+        self.kept = bytearray()
+        self.truncated = False
+        self._keep = keep
+
+    def read(self) -> bool:
+        """Take what is there; False at the end of the stream."""
+        chunk = os.read(self.descriptor, _CHUNK)
+        room = self._keep - len(self.kept)
+        self.kept += chunk[:room]
+        self.truncated = self.truncated or len(chunk) > room
+        return bool(chunk)
+
+
+class Process:
+    """A command that an agent has been asked to run. A context manager: it lets go at the end."""
+
+    def __init__(
+        self, place: Place, command: bytes, *, keep: int, disconnected: Callable[[], bool]
+    ) -> None:
+        self._place = place
+        stdout, its_stdout = os.pipe()
+        stderr, its_stderr = os.pipe()
+        self._status, its_status = socket.socketpair()
+        self.stdout = Output(stdout, keep)
+        self.stderr = Output(stderr, keep)
+        self.ended: Ended | None = None
+        self._disconnected = disconnected
+        self._poll = select.poll()
+        self._streams = {output.descriptor: output for output in (self.stdout, self.stderr)}
+        for descriptor in (*self._streams, self._status.fileno()):
+            self._poll.register(descriptor, select.POLLIN)
+        place.ask(command, (its_stdout, its_stderr, its_status.fileno()))
+        os.close(its_stdout)
+        os.close(its_stderr)
+        its_status.close()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        for output in (self.stdout, self.stderr):
+            os.close(output.descriptor)
+
+    def kill(self) -> None:
+        """Kill the shell, if it still runs; its children live on (contract 5.1)."""
+        if self._status.fileno() != -1:
+            if self.ended is None:
+                self._poll.unregister(self._status)
+            self._status.close()
+
+    def wait_for_end(self, until: float | None = None) -> bool:
+        """Follow the command until its shell has ended; False if ``until`` comes first."""
+        return self._follow(lambda: self.ended is not None, until)
+
+    def wait_for_streams(self, until: float | None = None) -> bool:
+        """Follow the command until both streams are closed; False if ``until`` comes first."""
+        return self._follow(lambda: not self._streams, until)
+
+    def _follow(self, arrived: Callable[[], bool], until: float | None) -> bool:
+        look_at = time.monotonic() + _LOOK
+        while not arrived():
+            now = time.monotonic()
+            if until is not None and now >= until:
+                return False
+            if now >= look_at:
+                if self._disconnected():
+                    raise ClientGone
+                look_at = now + _LOOK
+            wake_at = look_at if until is None else min(look_at, until)
+            for descriptor, _ in self._poll.poll((wake_at - now) * 1000):
+                self._take(descriptor)
+        return True
+
+    def _take(self, descriptor: int) -> None:
+        stream = self._streams.get(descriptor)
+        if stream is None:
+            told = self._status.recv(ENDED.size)
+            self._poll.unregister(descriptor)
+            self.ended = _ended(told)
+            if not told:
+                self._place.check()
+        elif not stream.read():
+            self._poll.unregister(descriptor)
+            del self._streams[descriptor]
+
+
+def _ended(told: bytes) -> Ended:
+    if not told:
+        return Ended()
+    letter, number = ENDED.unpack(told)
+    return Ended(status=number) if letter == b"x" else Ended(error=number)

@@ -1,0 +1,181 @@
+"""Answers to commands, written down beforehand: they come first on every engine."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..clock import FakeClock
+from . import EngineUnavailable, ExecResult, ExecTransport
+from .transports import HEADER_TIMEOUT, effective_limit, header_timeout
+
+
+class UnexpectedCommand(EngineUnavailable):
+    """A command that no script answers, where nothing else could run it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """One command, as it reached a sandbox."""
+
+    sandbox: str
+    command: str
+    timeout: int = 30
+    """Seconds, as the client asked."""
+    transport: ExecTransport = "http"
+
+
+CommandPattern = str | re.Pattern[str] | Callable[[ExecRequest], bool]
+"""Exact text, a pattern that the whole text must match, or a decision."""
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """One registered answer, and how often it was given."""
+
+    command: CommandPattern
+    result: ExecResult
+    times: int | None
+    delay: float
+    callback: Callable[[ExecRequest], None] | None
+    used: int = 0
+
+    def fits(self, request: ExecRequest) -> bool:
+        """Whether this answers the request, and may still be given."""
+        if self.times is not None and self.used >= self.times:
+            return False
+        if isinstance(self.command, str):
+            return self.command == request.command
+        if isinstance(self.command, re.Pattern):
+            return self.command.fullmatch(request.command) is not None
+        return self.command(request)
+
+    def __str__(self) -> str:
+        command = self.command
+        spelled = repr(command.pattern if isinstance(command, re.Pattern) else command)
+        times = "any number of times" if self.times is None else f"{self.times} times"
+        return f"{spelled}: {times}, used {self.used}"
+
+
+@dataclass(slots=True)
+class _Script:
+    answers: list[Answer] = field(default_factory=list[Answer])
+    unexpected: list[ExecRequest] = field(default_factory=list[ExecRequest])
+
+
+class Scripted:
+    """The answers of a fake Router, in the order in which they were registered. Thread-safe."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._script = _Script()
+
+    def register(
+        self,
+        command: CommandPattern,
+        *,
+        stdout: str | bytes = "",
+        stderr: str | bytes = "",
+        exit_code: int = 0,
+        times: int | None = 1,
+        delay: float = 0.0,
+        callback: Callable[[ExecRequest], None] | None = None,
+    ) -> Answer:
+        """Answer a command without running it.
+
+        Of the answers that fit a command, the one registered first is given, until it was given
+        ``times`` times.
+
+        Args:
+            command: The exact text; or a pattern that must match all of it; or a function.
+            stdout: What the command writes there, as text or bytes.
+            stderr: Likewise.
+            exit_code: Its exit code.
+            times: How often it may be given; None: any number of times.
+            delay: Seconds that the command takes, on the fake's clock. It writes at the end, so
+                that nothing is seen of a command that runs into its limit.
+            callback: Called before the answer is given; what it raises reaches the caller.
+
+        Returns:
+            The answer, whose ``used`` counts.
+        """
+        result = ExecResult(_bytes(stdout), _bytes(stderr), exit_code)
+        answer = Answer(command, result, times, delay, callback)
+        with self._lock:
+            self._script.answers.append(answer)
+        return answer
+
+    def unused(self) -> list[Answer]:
+        """Answers that were not given as often as they were registered for, or never."""
+        with self._lock:
+            return [each for each in self._script.answers if each.used < (each.times or 1)]
+
+    def unexpected(self) -> list[ExecRequest]:
+        """Commands that nothing answered, in the order in which they came."""
+        with self._lock:
+            return list(self._script.unexpected)
+
+    def reset(self) -> None:
+        """Forget all answers and all unexpected commands."""
+        with self._lock:
+            self._script = _Script()
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """A stretch of time whose answers go with it; those from before stay in force.
+
+        What `unused` and `unexpected` report inside belongs to the stretch and what was there.
+        """
+        with self._lock:
+            outer = self._script
+            self._script = _Script(list(outer.answers))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._script = outer
+
+    def answer(self, request: ExecRequest, address: str) -> ExecResult | None:
+        """The answer to a command; None where none is registered.
+
+        Raises:
+            ExecFailed: it takes longer than the transport waits (contract 5.1).
+        """
+        with self._lock:
+            found = next((each for each in self._script.answers if each.fits(request)), None)
+            if found is None:
+                return None
+            found.used += 1
+        if found.callback is not None:
+            found.callback(request)
+        return self._after_delay(found, request, address)
+
+    def refuse(self, request: ExecRequest) -> UnexpectedCommand:
+        """Note a command that nothing answers; what to raise for it."""
+        with self._lock:
+            self._script.unexpected.append(request)
+            registered = [f"  {each}" for each in self._script.answers] or ["  nothing"]
+        return UnexpectedCommand(
+            f"sandbox {request.sandbox} got a command that no script answers:"
+            f" {request.command!r}\nRegistered:\n" + "\n".join(registered) + "\nAnswer it:\n"
+            f'  fake_router.scripted.register({request.command!r}, stdout="…")'
+        )
+
+    def _after_delay(self, found: Answer, request: ExecRequest, address: str) -> ExecResult:
+        limit = effective_limit(request.timeout)
+        patience = min(limit, HEADER_TIMEOUT)
+        if request.transport == "spdy" or found.delay < patience:
+            self._clock.advance(found.delay)
+            return found.result
+        self._clock.advance(patience)
+        if limit >= HEADER_TIMEOUT:
+            raise header_timeout(address)
+        return ExecResult(b"", b"", -1)
+
+
+def _bytes(output: str | bytes) -> bytes:
+    return output.encode() if isinstance(output, str) else output
