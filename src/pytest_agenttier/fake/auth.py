@@ -7,12 +7,16 @@ import hashlib
 import re
 import secrets
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .clock import FakeClock
 from .go.encoding import encode
 from .go.parsing import DecodeError, Object, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .clock import FakeClock
 
 ADMIN_GROUP = "agenttier-admins"
 

@@ -7,8 +7,6 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .auth import DEV_USER, Caller, Credentials, Unauthorized
@@ -30,11 +28,14 @@ from .state import (
     TemplateNotFound,
     WrongPhase,
 )
-from .targets import MalformedTarget, Target
+from .targets import Target, TargetError
 from .templates import SPEC, stored_spec
 from .wire import Request, Response, empty_response, error_response, plain_response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
     from .engines import Runtime
     from .engines.scripted import Scripted
     from .server import LoopbackServer
@@ -316,7 +317,7 @@ class FakeRouter:
         """Whether answering may take as long as a command does."""
         try:
             methods, _ = self._tree.find(Target(request.target).path)
-        except MalformedTarget:
+        except TargetError:
             return False
         route = methods.get(request.method)
         return route is not None and route.blocks
@@ -333,7 +334,7 @@ class FakeRouter:
         request_id = caller = ""
         try:
             target = Target(request.target)
-        except MalformedTarget:
+        except TargetError:
             # Answered below the mux (contract 1.3): neither date nor length.
             response = plain_response(400, "")
             response.headers = [

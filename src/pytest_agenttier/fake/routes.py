@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from .handlers import Handler, execution, ports, probes, sandboxes, templates, unbuilt, users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 ANY = "*"
 
@@ -100,10 +103,10 @@ ROUTES = (
 
 @dataclass(slots=True)
 class _Node:
-    literal: dict[str, _Node] = field(default_factory=dict)
+    literal: dict[str, _Node] = field(default_factory=dict[str, "_Node"])
     variable: _Node | None = None
     rest: _Node | None = None
-    methods: dict[str, Route] = field(default_factory=dict)
+    methods: dict[str, Route] = field(default_factory=dict[str, Route])
 
 
 _NO_METHODS: Mapping[str, Route] = MappingProxyType({})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .auth import Caller
 from .lifecycle import Phase, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .auth import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,13 @@ class Sandbox:
     ahead: tuple[Step, ...] = ()
     """What the next looks will bring."""
     deleting: bool = False
-    spec: Mapping[str, Any] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The resolved template's spec, once there is one."""
     runtime_token: str = ""
     """What guards the in-pod runtime; only where the template uses HTTP exec (contract 5.1)."""
     running_since: float = 0.0
     """On the fake's clock; the limits count from here (contract 4.4)."""
-    ports: set[int] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set[int])
 
     @property
     def name(self) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .auth import Caller
-from .clock import FakeClock
 from .go.quoting import quote
 from .kubernetes import label_fault, object_name_fault, service_name_fault
 from .lifecycle import TRANSITIONS, Operation, Phase, Step
 from .sandboxes import Sandbox, SandboxRequest
 from .templates import Template, Unresolvable, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .auth import Caller
+    from .clock import FakeClock
 
 HOME_NAMESPACE = "default"
 

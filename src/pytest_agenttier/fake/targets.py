@@ -11,7 +11,7 @@ _ABSOLUTE = re.compile("([A-Za-z][A-Za-z0-9+.-]*://[^/?]*)(.*)", re.DOTALL)
 _UNESCAPED = "$&+,/:;=@"
 
 
-class MalformedTarget(ValueError):
+class TargetError(ValueError):
     """A target that never reaches the mux."""
 
 
@@ -31,12 +31,12 @@ class Target:
         if not target.startswith("/") and target != "*":
             absolute = _ABSOLUTE.fullmatch(target)
             if absolute is None:
-                raise MalformedTarget(target)
+                raise TargetError(target)
             origin, target = absolute[1], absolute[2]
         path, mark, self.query = target.partition("?")
         if "%" in path:
             if _BROKEN_ESCAPE.search(path):
-                raise MalformedTarget(target)
+                raise TargetError(target)
             path = unquote_to_bytes(path).decode("utf-8", "surrogateescape")
         self.path = path
         self.clean_location: str | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .go.decoding import (
     BOOL,
@@ -20,6 +19,9 @@ from .go.decoding import (
 )
 from .go.durations import format_duration
 from .kubernetes import QUANTITY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REFERENCE = Struct(
     "v1alpha1.TemplateReference",

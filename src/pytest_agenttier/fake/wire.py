@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from .go.encoding import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class BodyStream(Protocol):
@@ -14,7 +16,9 @@ class BodyStream(Protocol):
 
     def __iter__(self) -> Iterator[bytes]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give up what is left."""
+        ...
 
 
 def _stays() -> bool:
@@ -49,7 +53,7 @@ class Response:
     """One answer; its headers are complete and in wire order once ``handle`` returns it."""
 
     status: int
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     body: bytes | BodyStream = b""
 
 

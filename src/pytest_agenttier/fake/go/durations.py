@@ -81,7 +81,7 @@ def _decimal(value: int, scale: int) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The time package quotes on its own: every byte outside ASCII is ``\\xNN``."""
+    """As the time package quotes, on its own: bytes outside ASCII in hexadecimal."""
     out = ""
     for byte in text.encode("utf-8", "surrogateescape"):
         if byte < 0x20 or byte >= 0x80:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from typing import cast
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _SPECIAL = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
 def encode(value: object) -> str:
-    """Compact JSON in the order given; a struct is written in its order, a map sorted by the caller.
+    """Compact JSON, members in the order given: a struct's own, a map's sorted by the caller.
 
-    Text may carry undecodable bytes as ``surrogateescape`` does; each becomes the six
-    characters ``\\ufffd``, as from a Go string with invalid UTF-8.
+    Text may carry undecodable bytes as ``surrogateescape`` does; each is written as an escaped
+    U+FFFD, as from a Go string with invalid UTF-8.
     """
     text = _encode(value)
     if not text.isascii() or "<" in text or ">" in text or "&" in text:
@@ -22,12 +23,12 @@ def encode(value: object) -> str:
 
 
 def encode_free(value: object) -> str:
-    """JSON of a value of any shape, as Go writes an ``interface{}``: sorted maps, float64 numbers."""
+    """JSON of an ``interface{}``, whatever is in it: maps sorted, numbers as float64."""
     if isinstance(value, dict):
-        members = sorted((str(key), item) for key, item in value.items())
+        members = sorted(cast("dict[str, object]", value).items())
         return "{" + ",".join(f"{encode(key)}:{encode_free(item)}" for key, item in members) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(encode_free(item) for item in value) + "]"
+        return "[" + ",".join(encode_free(item) for item in cast("list[object]", value)) + "]"
     if isinstance(value, float):
         return _float(value)
     return encode(value)

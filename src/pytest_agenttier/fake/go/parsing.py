@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Union
+from typing import TYPE_CHECKING, Union, cast
 
 from .quoting import quote_character
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_DEPTH = 10_000
 
@@ -44,7 +46,8 @@ def parse(body: bytes) -> Node:
     # the one that knows Go's rules and texts, as does what is long enough to nest too deep.
     if body[:1] == b"{" and len(body) < MAX_DEPTH and b"\\u" not in body:
         try:
-            return _fast(body.decode())[0]
+            node: Node = _fast(body.decode())[0]
+            return node
         except (ValueError, RecursionError):
             return _Parser(body).parse()
     return _Parser(body).parse()
@@ -68,6 +71,30 @@ _LITERALS: dict[int, tuple[bytes, bool | None]] = {
     ord("n"): (b"null", None),
 }
 _LONE = re.compile("[\ud800-\udfff]")
+_QUOTE, _COMMA, _COLON, _MINUS, _BACKSLASH, _BRACE, _BRACKET = b'",:-\\}]'
+_CONTAINERS = {
+    ord("{"): (_BRACE, "after object key:value pair"),
+    ord("["): (_BRACKET, "after array element"),
+}
+_OPENED = object()
+
+
+class _Container:
+    """An object or an array that is still open."""
+
+    def __init__(self, closer: int, expected: str) -> None:
+        self.closer = closer
+        self.expected = expected
+        self.key = ""
+        self._members: list[tuple[str, Node]] = []
+
+    def add(self, value: object) -> None:
+        self._members.append((self.key, cast("Node", value)))
+
+    def value(self) -> Node:
+        if self.closer == _BRACE:
+            return Object(self._members)
+        return [item for _, item in self._members]
 
 
 class _Parser:
@@ -79,46 +106,54 @@ class _Parser:
         """Iterative, since Go allows far deeper nesting than Python's stack."""
         if not self._data.strip(_SPACE):
             raise DecodeError("EOF")
-        open_: list[tuple[str | None, list[tuple[str, Node]] | list[Node]]] = []
+        open_: list[_Container] = []
         while True:
-            opener = self._significant()
-            if opener in b"{[":
-                if len(open_) == MAX_DEPTH:
-                    raise self._error("exceeded max depth")
-                self._at += 1
-                closer = b"}"[0] if opener == b"{"[0] else b"]"[0]
-                if self._significant() == closer:
-                    self._at += 1
-                    value: Node = Object(()) if closer == b"}"[0] else []
-                elif closer == b"}"[0]:
-                    open_.append((self._key(), []))
-                    continue
-                else:
-                    open_.append((None, []))
-                    continue
-            else:
-                value = self._scalar(opener)
+            value = self._begin(open_)
+            if value is _OPENED:
+                continue
             while open_:
-                key, items = open_.pop()
-                items.append((key, value) if key is not None else value)  # type: ignore[arg-type] # the key tells which of the two lists it is
+                container = open_[-1]
+                container.add(value)
                 follower = self._significant()
-                if follower == b","[0]:
+                if follower == _COMMA:
                     self._at += 1
                     self._significant()
-                    open_.append((self._key() if key is not None else None, items))
+                    if container.closer == _BRACE:
+                        container.key = self._key()
                     break
-                if follower != (b"}"[0] if key is not None else b"]"[0]):
-                    after = "object key:value pair" if key is not None else "array element"
-                    raise self._error(f"after {after}")
+                if follower != container.closer:
+                    raise self._error(container.expected)
                 self._at += 1
-                value = Object(items) if key is not None else items  # type: ignore[arg-type,assignment] # as above
+                value = open_.pop().value()
             else:
-                return value
+                return cast("Node", value)
+
+    def _begin(self, open_: list[_Container]) -> object:
+        """A scalar, an empty container; or the mark that a container was opened."""
+        opener = self._significant()
+        if opener not in _CONTAINERS:
+            return self._scalar(opener)
+        if len(open_) == MAX_DEPTH:
+            raise self._error("exceeded max depth")
+        self._at += 1
+        container = _Container(*_CONTAINERS[opener])
+        if self._significant() == container.closer:
+            self._at += 1
+            return container.value()
+        if container.closer == _BRACE:
+            container.key = self._key()
+        open_.append(container)
+        return _OPENED
 
     def _significant(self) -> int:
         """The next byte that is no white space."""
-        self._at = _BLANK.match(self._data, self._at).end()  # type: ignore[union-attr] # matches always
+        self._skip(_BLANK)
         return self._byte()
+
+    def _skip(self, pattern: re.Pattern[bytes]) -> None:
+        match = pattern.match(self._data, self._at)
+        if match is not None:
+            self._at = match.end()
 
     def _byte(self) -> int:
         if self._at >= len(self._data):
@@ -129,16 +164,16 @@ class _Parser:
         return DecodeError(f"invalid character {quote_character(self._byte())} {where}")
 
     def _key(self) -> str:
-        if self._byte() != b'"'[0]:
+        if self._byte() != _QUOTE:
             raise self._error("looking for beginning of object key string")
         key = self._string()
-        if self._significant() != b":"[0]:
+        if self._significant() != _COLON:
             raise self._error("after object key")
         self._at += 1
         return key
 
     def _scalar(self, first: int) -> Node:
-        if first == b'"'[0]:
+        if first == _QUOTE:
             return self._string()
         if first in b"-0123456789":
             return self._number()
@@ -155,9 +190,9 @@ class _Parser:
 
     def _number(self) -> Number:
         start = self._at
-        if self._data[start] == b"-"[0]:
+        if self._data[start] == _MINUS:
             self._at += 1
-        if self._byte() == b"0"[0]:
+        if self._byte() == ord("0"):
             self._at += 1
         else:
             self._digits("in numeric literal")
@@ -174,25 +209,25 @@ class _Parser:
     def _digits(self, where: str) -> None:
         if self._byte() not in b"0123456789":
             raise self._error(where)
-        self._at = _DIGITS.match(self._data, self._at).end()  # type: ignore[union-attr] # matches always
+        self._skip(_DIGITS)
 
     def _string(self) -> str:
         self._at += 1
         start = self._at
         while True:
-            self._at = _PLAIN.match(self._data, self._at).end()  # type: ignore[union-attr] # matches always
+            self._skip(_PLAIN)
             byte = self._byte()
             self._at += 1
-            if byte == b'"'[0]:
+            if byte == _QUOTE:
                 return _text(self._data[start : self._at - 1])
-            if byte != b"\\"[0]:
+            if byte != _BACKSLASH:
                 self._at -= 1
                 raise self._error("in string literal")
             escape = self._byte()
             if escape not in b'bfnrtu"\\/':
                 raise self._error("in string escape code")
             self._at += 1
-            if escape == b"u"[0]:
+            if escape == ord("u"):
                 for _ in range(4):
                     if self._byte() not in b"0123456789abcdefABCDEF":
                         raise self._error("in \\u hexadecimal character escape")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
-from ..auth import Caller, Credentials
-from ..engines import Runtime
 from ..go.decoding import Struct, Type, Values, decode, decode_any
 from ..go.parsing import DecodeError
-from ..state import State
 from ..wire import Request, Response
+
+if TYPE_CHECKING:
+    from ..auth import Caller, Credentials
+    from ..engines import Runtime
+    from ..state import State
 
 
 class Refusal(Exception):  # noqa: N818 - what the endpoint answers
@@ -47,6 +49,15 @@ class Call:
             return decode(self.request.body, struct)
         except DecodeError as error:
             raise Refusal(400, f"invalid request body: {error}") from error
+
+    def decode_optional(self, struct: Struct) -> Values:
+        """The body as a struct, read only where its length was announced (contract 1.7).
+
+        Raises:
+            Refusal: 400 with Go's text.
+        """
+        announced = self.request.header("Content-Length") is not None
+        return self.decode(struct) if announced and self.request.body else Values()
 
     def decode_any(self, type_: Type) -> Any:
         """The body as any type; ``null`` gives None.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..engines import ExecFailed, PodSpec
 from ..go.decoding import INT, Field, Struct
-from ..sandboxes import Sandbox
 from ..wire import Response, json_response
 from . import Call, Refusal
+
+if TYPE_CHECKING:
+    from ..sandboxes import Sandbox
 
 _EXEC = Struct("router.ExecRequest", (Field("command"), Field("timeout", INT)))
 _DEFAULT_TIMEOUT = 30

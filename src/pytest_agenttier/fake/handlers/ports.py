@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..go.decoding import INT32, Field, Struct
-from ..sandboxes import Sandbox
 from ..state import Rejected
 from ..wire import Response, empty_response, json_response
 from . import Call, Refusal
+
+if TYPE_CHECKING:
+    from ..sandboxes import Sandbox
 
 _FORWARD = Struct("", (Field("port", INT32), Field("protocol")))
 _INTEGER = re.compile("[+-]?[0-9]+")

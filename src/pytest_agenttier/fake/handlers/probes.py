@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 from ..wire import Response
-from . import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from . import Call
 
 _METRICS = b"""\
 # HELP go_info Information about the Go environment.

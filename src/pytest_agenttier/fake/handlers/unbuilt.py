@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..go.decoding import BOOL, INT, INT32, STRING, Field, Slice, Struct
 from ..lifecycle import Phase
-from ..sandboxes import Sandbox
 from ..state import NotFound
 from ..wire import Response, json_response, plain_response
 from . import Call, Refusal
 from .ports import parse_port
+
+if TYPE_CHECKING:
+    from ..sandboxes import Sandbox
 
 
 class NotBuilt(Exception):  # noqa: N818 - what the endpoint is
@@ -87,8 +91,7 @@ def clone(call: Call, sandbox_id: str) -> Response:
     if not sandbox.status.pvc_name:
         phase = sandbox.status.phase.value
         raise Refusal(400, f"sandbox {sandbox_id} has no PVC to clone (phase={phase})")
-    if call.request.body and call.request.header("Content-Length") is not None:
-        call.decode(_CLONE)
+    call.decode_optional(_CLONE)
     raise NotBuilt
 
 
@@ -156,8 +159,7 @@ def unshare(call: Call, sandbox_id: str, _identity: str) -> Response:
 
 def share_link(call: Call, sandbox_id: str) -> Response:
     """POST /sandboxes/{id}/share-links (contract 8.5)."""
-    if call.request.body and call.request.header("Content-Length") is not None:
-        call.decode(_SHARE_LINK)
+    call.decode_optional(_SHARE_LINK)
     _share_owner(call, sandbox_id)
     raise NotBuilt
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..auth import ApiKey
 from ..go.decoding import FREE, Field, Map, Struct
 from ..go.durations import parse_duration
 from ..go.encoding import encode_free
 from ..wire import Response, json_response
 from . import Call, Refusal
+
+if TYPE_CHECKING:
+    from ..auth import ApiKey
 
 _MINT = Struct("", (Field("name", omitempty=True), Field("expiresIn", omitempty=True)))
 _PREFERENCES = Map(FREE)
@@ -39,10 +41,8 @@ def list_keys(call: Call) -> Response:
 
 def mint_key(call: Call) -> Response:
     """POST /user/api-keys (contract 8.8); the body is optional."""
-    chunked = call.request.header("Content-Length") is None
-    body = call.decode(_MINT) if call.request.body and not chunked else {}
-    expires_in = body.get("expiresIn", "")
-    label = body.get("name", "")
+    body = call.decode_optional(_MINT)
+    expires_in, label = body.text("expiresIn"), body.text("name")
     secret, key = call.credentials.mint_key(
         call.caller, label=label, lifetime=_lifetime(expires_in) if expires_in else None
     )
