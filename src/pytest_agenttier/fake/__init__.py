@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from .router import Cluster, FakeRouter, LoggedRequest
+from .cluster import Cluster
+from .fake_router import FakeRouter
+from .router import LoggedRequest
 
 __all__ = ["Cluster", "FakeRouter", "LoggedRequest"]

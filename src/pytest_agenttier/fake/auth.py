@@ -36,6 +36,7 @@ class Caller:
         return self.groups is not None and ADMIN_GROUP in self.groups
 
 
+ANONYMOUS = Caller("", "", "")
 DEV_USER = Caller("dev-user", "dev@agenttier.local", "Dev User", (ADMIN_GROUP,))
 
 

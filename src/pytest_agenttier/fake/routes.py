@@ -36,6 +36,11 @@ class Route:
     blocks: bool = False
     """Whether it may take as long as a command does."""
 
+    @property
+    def of_sandbox(self) -> bool:
+        """Whether the first variable of the path is a sandbox."""
+        return self.path.startswith(("/api/v1/sandboxes/{", "/ws/"))
+
 
 _SANDBOX = "/api/v1/sandboxes/{id}"
 

@@ -58,7 +58,8 @@ class Sandbox:
     """What guards the in-pod runtime; only where the template uses HTTP exec (contract 5.1)."""
     running_since: float = 0.0
     """On the fake's clock; the limits count from here (contract 4.4)."""
-    ports: set[int] = field(default_factory=set[int])
+    ports: dict[int, str] = field(default_factory=dict[int, str])
+    """Forwarded ports, with the protocol posted."""
 
     @property
     def name(self) -> str:

@@ -7,11 +7,12 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .controller import Controller
 from .go.quoting import quote
-from .kubernetes import label_fault, object_name_fault, service_name_fault
+from .kubernetes import object_name_fault, service_name_fault
 from .lifecycle import TRANSITIONS, Operation, Phase, Step
 from .sandboxes import Sandbox, SandboxRequest
-from .templates import Template, Unresolvable, resolve
+from .templates import Template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,12 +69,12 @@ class State:
         on_delete: Callable[[str], None],
     ) -> None:
         self._clock = clock
-        self._on_stop = on_stop
         self._on_delete = on_delete
         self._lock = threading.RLock()
         self._sandboxes: dict[tuple[str, str], Sandbox] = {}
         self._templates: dict[str, Template] = {}
         self._namespaces = {HOME_NAMESPACE}
+        self._controller = Controller(clock, self._templates, on_stop=on_stop, remove=self._remove)
         self._versions = 0
         self._preferences: dict[str, str] = {}
 
@@ -94,9 +95,9 @@ class State:
                 raise Rejected(fault)
             existing = self._sandboxes.get(key)
             if existing is not None:
-                self._settle(existing)
+                self._controller.settle(existing)
                 prefix = "object is being deleted: " if existing.deleting else ""
-                self._advance(existing)
+                self._controller.advance(existing)
                 raise AlreadyExists(
                     f"{prefix}sandboxes.agenttier.io {quote(request.name)} already exists"
                 )
@@ -130,7 +131,7 @@ class State:
         """
         with self._lock:
             sandbox = self._find(name, by)
-            self._advance(sandbox)
+            self._controller.advance(sandbox)
             return self._find(name, by)
 
     def look_at_all(self, by: Caller, namespace: str = "") -> list[Sandbox]:
@@ -143,8 +144,8 @@ class State:
                 and (not namespace or sandbox.namespace == namespace)
             ]
             for sandbox in seen:
-                self._settle(sandbox)
-                self._advance(sandbox)
+                self._controller.settle(sandbox)
+                self._controller.advance(sandbox)
             here = self._sandboxes
             remaining = [s for s in seen if here.get((s.namespace, s.name)) is s]
         return sorted(remaining, key=lambda sandbox: f"{sandbox.namespace}/{sandbox.name}")
@@ -210,7 +211,7 @@ class State:
             sandbox.deleting = True
             sandbox.ahead = TRANSITIONS[sandbox.status.phase, Operation.DELETE]
             if not sandbox.ahead:
-                self._take(Step.REMOVE, sandbox)
+                self._controller.take(Step.REMOVE, sandbox)
 
     def bring(self, sandbox: Sandbox, phase: Phase) -> None:
         """Let happen at once what it takes to reach a phase.
@@ -221,14 +222,18 @@ class State:
         with self._lock:
             while sandbox.status.phase is not phase:
                 if sandbox.ahead:
-                    self._advance(sandbox)
+                    self._controller.advance(sandbox)
                 elif phase is Phase.STOPPED and sandbox.status.phase is Phase.RUNNING:
-                    self._take(Step.HALT, sandbox)
+                    self._controller.take(Step.HALT, sandbox)
                 else:
                     raise ValueError(
                         f"sandbox {sandbox.name} cannot become {phase.value or 'new'}: it is "
                         f"{sandbox.status.phase.value} ({sandbox.status.message})"
                     )
+
+    def _remove(self, sandbox: Sandbox) -> None:
+        del self._sandboxes[sandbox.namespace, sandbox.name]
+        self._on_delete(sandbox.uid)
 
     def _find(self, name: str, by: Caller) -> Sandbox:
         sandbox = self._sandboxes.get((HOME_NAMESPACE, name))
@@ -243,96 +248,30 @@ class State:
             sandbox = others[0]
         if sandbox.creator.sub != by.sub and not by.admin:
             raise NotFound(f"access denied to sandbox {name}")
-        self._settle(sandbox)
+        self._controller.settle(sandbox)
         return sandbox
 
     def _begin(self, sandbox: Sandbox, operation: Operation, refusal: str) -> tuple[Step, ...]:
         steps = TRANSITIONS.get((sandbox.status.phase, operation))
         if steps is None:
             # Who repeats the call instead of looking must get on too.
-            self._advance(sandbox)
+            self._controller.advance(sandbox)
             raise WrongPhase(refusal)
         return steps
 
-    def _settle(self, sandbox: Sandbox) -> None:
-        """What time alone has brought about (contract 4.4)."""
-        if sandbox.status.phase is not Phase.RUNNING or sandbox.deleting:
-            return
-        request, runtime = sandbox.request, self._clock.now() - sandbox.running_since
-        # Nothing a user does refreshes idle time, so both limits count from Running.
-        if request.idle_timeout is not None and runtime >= request.idle_timeout:
-            self._take(Step.HALT, sandbox, "Idle timeout exceeded")
-        elif request.timeout is not None and runtime >= request.timeout:
-            self._take(Step.HALT, sandbox, "Max runtime exceeded")
-
-    def _advance(self, sandbox: Sandbox) -> None:
-        if sandbox.ahead:
-            step, *ahead = sandbox.ahead
-            sandbox.ahead = tuple(ahead)
-            self._take(step, sandbox)
-
-    def _take(self, step: Step, sandbox: Sandbox, message: str = "User requested stop") -> None:
-        status = sandbox.status
-        if step is Step.ADOPT:
-            try:
-                self._resolve(sandbox)
-            except Unresolvable as error:
-                self._fail(sandbox, f"Template resolution failed: {error}")
-            else:
-                sandbox.status = replace(status, phase=Phase.CREATING)
-        elif step is Step.PROVISION:
-            self._provision(sandbox)
-        elif step is Step.START:
-            sandbox.running_since = self._clock.now()
-            sandbox.status = replace(
-                status, phase=Phase.RUNNING, message="", last_activity=self._clock.time()
-            )
-        elif step is Step.HALT:
-            sandbox.ahead = ()
-            sandbox.status = replace(status, phase=Phase.STOPPED, message=message, pod_name="")
-            self._on_stop(sandbox.uid)
-        elif step is Step.REMOVE:
-            del self._sandboxes[sandbox.namespace, sandbox.name]
-            self._on_delete(sandbox.uid)
-
-    def _resolve(self, sandbox: Sandbox) -> None:
-        sandbox.spec = resolve(self._templates, sandbox.request.template, sandbox.namespace)
-        if sandbox.spec.get("harness", {}).get("useHTTPExec") and not sandbox.runtime_token:
-            sandbox.runtime_token = secrets.token_urlsafe(32)
-
-    def _provision(self, sandbox: Sandbox) -> None:
-        try:
-            if not sandbox.status.template:
-                self._resolve(sandbox)
-        except Unresolvable as error:
-            self._fail(sandbox, f"Template resolution failed: {error}")
-            return
-        sandbox.status = replace(sandbox.status, template=sandbox.request.template["name"])
-        fault = _provisioning_fault(sandbox)
-        if fault is not None:
-            self._fail(sandbox, fault)
-            return
-        sandbox.status = replace(
-            sandbox.status, pod_name=f"{sandbox.name}-pod", pvc_name=f"{sandbox.name}-workspace"
-        )
-
-    def _fail(self, sandbox: Sandbox, message: str) -> None:
-        sandbox.ahead = ()
-        sandbox.status = replace(sandbox.status, phase=Phase.ERROR, message=message)
-
     # Ports
 
-    def ports(self, name: str, by: Caller) -> tuple[Sandbox, list[int]]:
-        """The forwarded ports of a sandbox in the order of their services' names.
+    def ports(self, name: str, by: Caller) -> tuple[Sandbox, list[tuple[int, str]]]:
+        """The forwarded ports of a sandbox and their protocols, in order of their services' names.
 
         Raises:
             NotFound: as for `owned`.
         """
         with self._lock:
             sandbox = self._find(name, by)
-            return sandbox, sorted(sandbox.ports, key=str)
+            return sandbox, sorted(sandbox.ports.items(), key=lambda item: str(item[0]))
 
-    def forward(self, sandbox: Sandbox, port: int) -> None:
+    def forward(self, sandbox: Sandbox, port: int, protocol: str) -> None:
         """Forward a port; forwarding it again is fine.
 
         Raises:
@@ -342,12 +281,12 @@ class State:
         if fault is not None:
             raise Rejected(f"upsert service: {fault}")
         with self._lock:
-            sandbox.ports.add(port)
+            sandbox.ports[port] = protocol
 
     def unforward(self, sandbox: Sandbox, port: int) -> None:
         """Stop forwarding a port, if it is forwarded at all."""
         with self._lock:
-            sandbox.ports.discard(port)
+            sandbox.ports.pop(port, None)
 
     # Templates
 
@@ -442,19 +381,3 @@ class State:
         """Let sandboxes be created in another namespace."""
         with self._lock:
             self._namespaces.add(name)
-
-
-def _provisioning_fault(sandbox: Sandbox) -> str | None:
-    """What the controller runs into with a sandbox that create let pass (contract 3.1)."""
-    name, size = sandbox.name, sandbox.request.storage_size
-    if sandbox.runtime_token:
-        fault = label_fault("Secret", f"{name}-runtime-token", name)
-        if fault is not None:
-            return f"Runtime-token secret failed: create runtime-token secret: {fault}"
-    fault = label_fault("PersistentVolumeClaim", f"{name}-workspace", name)
-    if fault is None and size.startswith("-"):
-        fault = (
-            f"PersistentVolumeClaim {quote(f'{name}-workspace')} is invalid: "
-            f"spec.resources[storage]: Invalid value: {quote(size)}: must be greater than zero"
-        )
-    return None if fault is None else f"PVC creation failed: failed to create PVC: {fault}"

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
+from ..auth import ANONYMOUS, Caller
 from ..go.decoding import Struct, Type, Values, decode, decode_any
 from ..go.parsing import DecodeError
 from ..wire import Request, Response
 
 if TYPE_CHECKING:
-    from ..auth import Caller, Credentials
+    from ..auth import Credentials
     from ..engines import Runtime
+    from ..quirks import Quirks
     from ..state import State
 
 
@@ -28,16 +30,19 @@ class Refusal(Exception):  # noqa: N818 - what the endpoint answers
 
 @dataclass(slots=True)
 class Call:
-    """One authenticated request on its way to its handler."""
+    """One request on its way through middleware and handler."""
 
     request: Request
     query: str
     """As sent, without the question mark."""
-    caller: Caller
+    quirks: Quirks
     state: State
     credentials: Credentials
     runtime: Callable[[], Runtime]
     """The node, made when first asked for."""
+    caller: Caller = ANONYMOUS
+    sandbox: str = ""
+    """The sandbox it is about, for the log."""
 
     def decode(self, struct: Struct) -> Values:
         """The body as a struct.
@@ -80,6 +85,10 @@ class Call:
             return decode(self.request.body, struct)
         except DecodeError as error:
             raise Refusal(400, "invalid request body") from error
+
+    def listed(self, items: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+        """A list as Go encodes a nil slice where it is empty (contract 1.6)."""
+        return None if not items and self.quirks["empty_lists_are_null"] else items
 
     def parameter(self, name: str) -> str:
         """The first value of a query parameter, empty where there is none."""

@@ -20,8 +20,11 @@ _INTEGER = re.compile("[+-]?[0-9]+")
 def list_ports(call: Call, sandbox_id: str) -> Response:
     """GET /sandboxes/{id}/ports (contract 3.8)."""
     sandbox, ports = call.state.ports(sandbox_id, call.caller)
-    # What was posted as protocol is nowhere stored.
-    return json_response(200, {"ports": [_port_object(sandbox, port, "http") for port in ports]})
+    forgets = call.quirks["ports_are_always_http"]
+    listed = [
+        _port_object(sandbox, port, "http" if forgets else protocol) for port, protocol in ports
+    ]
+    return json_response(200, {"ports": listed})
 
 
 def forward(call: Call, sandbox_id: str) -> Response:
@@ -33,11 +36,12 @@ def forward(call: Call, sandbox_id: str) -> Response:
         raise Refusal(400, "port must be > 0")
     if port > 65535:
         raise Refusal(500, f"failed to create port forward: port must be 1-65535 (got {port})")
+    protocol = body.text("protocol") or "http"
     try:
-        call.state.forward(sandbox, port)
+        call.state.forward(sandbox, port, protocol)
     except Rejected as error:
         raise Refusal(500, f"failed to create port forward: {error}") from error
-    return json_response(201, _port_object(sandbox, port, body.text("protocol") or "http"))
+    return json_response(201, _port_object(sandbox, port, protocol))
 
 
 def remove(call: Call, sandbox_id: str, port: str) -> Response:

@@ -10,7 +10,7 @@ from ..go.decoding import Field, Struct, Values
 from ..go.durations import parse_duration
 from ..go.quoting import quote
 from ..sandboxes import Sandbox, SandboxRequest
-from ..state import HOME_NAMESPACE, Rejected
+from ..state import HOME_NAMESPACE, AlreadyExists, Rejected
 from ..templates import REFERENCE, STORAGE
 from ..wire import Response, empty_response, json_response
 from . import Call, Refusal
@@ -36,7 +36,7 @@ def list_sandboxes(call: Call) -> Response:
         for sandbox in call.state.look_at_all(call.caller, call.parameter("namespace"))
         if not phase or sandbox.status.phase.value == phase
     ]
-    return json_response(200, {"sandboxes": sandboxes or None})
+    return json_response(200, {"sandboxes": call.listed(sandboxes)})
 
 
 def create(call: Call) -> Response:
@@ -47,6 +47,8 @@ def create(call: Call) -> Response:
         raise Refusal(400, "name is required")
     if not template.text("name"):
         raise Refusal(400, "templateRef.name is required")
+    if not call.quirks["omitted_kind_is_namespaced"]:
+        template.setdefault("kind", "ClusterSandboxTemplate")
     request = SandboxRequest(
         name,
         body.text("namespace") or HOME_NAMESPACE,
@@ -55,10 +57,14 @@ def create(call: Call) -> Response:
         idle_timeout=_positive_seconds(body, "idleTimeout"),
         storage_size=body.struct("storage").text("size"),
     )
+    call.sandbox = name
     try:
         call.state.create(request, call.caller)
     except Rejected as error:
-        raise Refusal(500, f"failed to create sandbox: {error}") from error
+        status = 409 if isinstance(error, AlreadyExists) else 422
+        if call.quirks["rejected_create_is_500"]:
+            status = 500
+        raise Refusal(status, f"failed to create sandbox: {error}") from error
     return json_response(
         201,
         {

@@ -17,7 +17,7 @@ _REPLACE = Struct("", (Field("spec", SPEC),))
 def list_templates(call: Call) -> Response:
     """GET /templates (contract 3.10)."""
     templates = [_template_object(template) for template in call.state.templates()]
-    return json_response(200, {"templates": templates or None})
+    return json_response(200, {"templates": call.listed(templates)})
 
 
 def get(call: Call, name: str) -> Response:
