@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -196,14 +197,11 @@ def test_a_chunked_body_reaches_the_router_whole(server: LoopbackServer, router:
     assert router.seen[0].header("Content-Length") is None
 
 
-def test_options_star_never_reaches_the_router(server: LoopbackServer, router: Scripted) -> None:
-    """net/http answers ``OPTIONS *`` itself."""
-    answer = talk(server, b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")
+def test_a_star_is_a_target(server: LoopbackServer, router: Scripted) -> None:
+    """``*`` names no path, and is the router's to answer."""
+    talk(server, b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n")
 
-    assert answer == (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
-    )
-    assert router.seen == []
+    assert router.seen[0].target == "*"
 
 
 @pytest.mark.parametrize(
@@ -369,14 +367,18 @@ def test_a_header_that_takes_too_long_is_not_answered(
 
 
 def test_a_header_that_trickles_in_takes_too_long_as_well(
-    monkeypatch: pytest.MonkeyPatch, server: LoopbackServer
+    monkeypatch: pytest.MonkeyPatch, server: LoopbackServer, router: Scripted
 ) -> None:
     """The time is the header's, not that of one read."""
     monkeypatch.setattr(server_module, "HEADER_TIMEOUT", 0.05)
 
-    with connect(server) as client, pytest.raises(ConnectionError):
-        while True:
-            client.send(b"a")
+    with connect(server) as client:
+        with suppress(ConnectionError):
+            for _ in range(1_000_000):
+                client.send(b"a")
+        with suppress(ConnectionError):
+            assert client.recv(1) == b""
+    assert router.seen == []
 
 
 def test_a_connection_that_stays_idle_is_closed(
@@ -427,7 +429,7 @@ def test_a_port_that_is_taken_is_an_error(server: LoopbackServer) -> None:
 
 def test_closing_hangs_up_and_leaves_no_thread() -> None:
     """After ``close`` clients see the end, the port refuses, and all threads are gone."""
-    threads = threading.enumerate()
+    threads = set(threading.enumerate())
     server = LoopbackServer(Scripted(ok))
     with connect(server) as idle, connect(server) as halfway:
         idle.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -438,7 +440,7 @@ def test_closing_hangs_up_and_leaves_no_thread() -> None:
         server.close()
 
         assert idle.recv(1) == b""
-    assert threading.enumerate() == threads
+    assert set(threading.enumerate()) <= threads
     with pytest.raises(ConnectionRefusedError):
         connect(server)
 

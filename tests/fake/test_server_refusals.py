@@ -105,11 +105,15 @@ def test_what_cannot_be_read_is_a_bare_400(
         (b"Host: a b\r\n", b"400 Bad Request: malformed Host header", None),
         (b"Host: h\r\nBad Header: x\r\n", b"400 Bad Request: invalid header name", None),
         (b"Host: h\r\nA : x\r\n", b"400 Bad Request: invalid header name", None),
-        (b"Host: h\r\nTransfer-Encoding: gzip\r\n", b"501 Not Implemented", b"Unsupported transfer encoding"),
-        (b"X: " + b"x" * (1 << 20) + b"y" * 4096 + b"\r\n", b"431 Request Header Fields Too Large", None),
+        (
+            b"Host: h\r\nTransfer-Encoding: gzip\r\n",
+            b"501 Not Implemented",
+            b"Unsupported transfer encoding",
+        ),
+        (b"X: " + b"x" * 1052672 + b"\r\n", b"431 Request Header Fields Too Large", None),
     ],
     ids=["no host", "bad host", "space in name", "space before colon", "coding", "too large"],
-)  # fmt: skip
+)
 def test_a_refusal_repeats_its_reason_as_its_text(
     server: LoopbackServer, router: Unreachable, headers: bytes, status: bytes, text: bytes | None
 ) -> None:
@@ -166,26 +170,20 @@ def test_a_body_that_ends_too_early_never_reaches_the_router(
     assert router.calls == 0
 
 
-pieces = st.lists(
-    st.one_of(
-        st.binary(max_size=12),
-        st.sampled_from(
-            [
-                b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.0\r\n", b"Host: h\r\n", b"\r\n", b"\n", b" ", b":",
-                b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n", b"Expect: 100-continue\r\n",
-                b"3\r\nabc\r\n", b"0\r\n\r\n", b"Connection: close\r\n", b"\x00", b"HTTP/1.1", b"%",
-            ]
-        ),
-    ),
-    max_size=12,
-).map(b"".join)  # fmt: skip
+FRAGMENTS = [
+    *(b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.0\r\n", b"HTTP/1.1", b"Host: h\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n", b"Content-Length: 5\r\n", b"Connection: close\r\n"),
+    *(b"Expect: 100-continue\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n"),
+    *(b"\r\n", b"\n", b" ", b":", b"\x00", b"%"),
+]
+requests = st.lists(st.binary(max_size=12) | st.sampled_from(FRAGMENTS), max_size=12).map(b"".join)
 
 
 @settings(max_examples=150, deadline=None)
-@given(sent=pieces, stays=st.booleans())
+@given(sent=requests, stays=st.booleans())
 def test_no_bytes_break_the_server(sent: bytes, stays: bool) -> None:
     """Whatever a client sends, whenever it leaves: no traceback, no hang, no thread left."""
-    threads = threading.enumerate()
+    threads = set(threading.enumerate())
     with LoopbackServer(Unreachable()) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
             client.sendall(sent)
@@ -196,4 +194,4 @@ def test_no_bytes_break_the_server(sent: bytes, stays: bool) -> None:
 
         assert talk(server, b"GET / HTTP/1.0\r\n\r\n").endswith(b"ok")
     assert server.errors == []
-    assert threading.enumerate() == threads
+    assert set(threading.enumerate()) <= threads

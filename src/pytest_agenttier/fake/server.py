@@ -65,8 +65,7 @@ class LoopbackServer:
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._closing = False
-        self._lock = threading.Lock()
-        self._connections: set[_Connection] = set()
+        self._connections: list[_Connection] = []
         self._thread = threading.Thread(target=self._accept, name=self.url, daemon=True)
         self._thread.start()
 
@@ -95,14 +94,12 @@ class LoopbackServer:
             socket.create_connection(("127.0.0.1", self.port)).close()
         self._thread.join()
         self._listener.close()
-        with self._lock:
-            connections = list(self._connections)
-            for connection in connections:
-                connection.hang_up()
+        for connection in self._connections:
+            connection.hang_up()
         deadline = time.monotonic() + CLOSE_TIMEOUT
-        for connection in connections:
+        for connection in self._connections:
             connection.thread.join(max(0.0, deadline - time.monotonic()))
-        if stuck := [c.doing for c in connections if c.thread.is_alive()]:
+        if stuck := [c.doing for c in self._connections if c.thread.is_alive()]:
             raise RuntimeError(
                 f"{self.url} is closed, but {CLOSE_TIMEOUT:g} s later the router is still "
                 f"answering {', '.join(stuck)}: what takes long looks at request.disconnected()"
@@ -118,19 +115,12 @@ class LoopbackServer:
                 client.close()
                 return
             connection = _Connection(client, self)
-            with self._lock:
-                self._connections.add(connection)
             connection.thread.start()
-
-    def forget(self, connection: _Connection) -> None:
-        """Drop a connection that is about to close."""
-        with self._lock:
-            self._connections.discard(connection)
+            alive = [c for c in self._connections if c.thread.is_alive()]
+            self._connections = [*alive, connection]
 
     def answer(self, request: Request) -> Response:
         """What the router answers, or a 500 where it raises."""
-        if request.target == "*" and request.method == "OPTIONS":  # net/http's own
-            return Response(200, [("Content-Length", "0"), ("Date", self.date())])
         try:
             return self._router.handle(request)
         except BaseException as error:  # the test's, not this thread's
@@ -156,10 +146,11 @@ class _Connection:
         self._server = server
         self._inbox = http1.Inbox(self._receive)
         self._deadline: float | None = None
+        self._closing = threading.Lock()
 
     def hang_up(self) -> None:
         """End the connection from another thread; its own one notices and closes the socket."""
-        with suppress(OSError):  # the client was faster
+        with self._closing, suppress(OSError):  # the client was faster
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def _run(self) -> None:
@@ -168,8 +159,8 @@ class _Connection:
         except OSError:
             self.doing = "nothing"  # the client left, or took too long: there is nobody to tell
         finally:
-            self._server.forget(self)
-            self._socket.close()
+            with self._closing:
+                self._socket.close()
 
     def _serve(self) -> None:
         self._allow(HEADER_TIMEOUT)

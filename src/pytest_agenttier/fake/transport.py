@@ -14,7 +14,7 @@ import httpx
 from pytest_agenttier.fake.wire import BodyStream, Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_agenttier.fake.clock import FakeClock
 

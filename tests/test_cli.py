@@ -1,0 +1,124 @@
+"""The command ``pytest-agenttier``, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "pytest_agenttier"]
+SECONDS = 20
+"""A bound for what never takes long; reaching it is a failure."""
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """The command serving, and what it printed; killed if the test did not end it."""
+    keys = ["AGENTTIER_API_URL"] + ([] if "--dev-auth" in options else ["AGENTTIER_API_KEY"])
+    with subprocess.Popen(
+        [*COMMAND, "serve", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline().rstrip("\n") for _ in keys]
+            yield process, dict(line.split("=", 1) for line in lines)
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_prints_url_and_key_and_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
+    """Two lines, an ordinary user's key, exit code 0, and nothing on stderr."""
+    with serving("--port", "0") as (process, printed):
+        answer = httpx.get(
+            printed["AGENTTIER_API_URL"] + "/api/v1/user/me",
+            headers={"X-API-Key": printed["AGENTTIER_API_KEY"]},
+        )
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=SECONDS)
+
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", printed["AGENTTIER_API_URL"])
+    assert re.fullmatch(r"atk_[\w-]{43}", printed["AGENTTIER_API_KEY"])
+    assert answer.json()["isAdmin"] is False
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+def test_dev_auth_needs_no_key_and_prints_none() -> None:
+    """Every caller is the dev admin (contract 1.9)."""
+    with serving("--dev-auth") as (process, printed):
+        answer = httpx.get(printed["AGENTTIER_API_URL"] + "/api/v1/user/me")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=SECONDS)
+
+    assert list(printed) == ["AGENTTIER_API_URL"]
+    assert answer.json()["sub"] == "dev-user"
+
+
+def test_what_sandboxes_run_ends_with_the_server() -> None:
+    """An interrupted ``serve`` leaves no process of a sandbox behind."""
+    with serving("--exec", "subprocess", "--dev-auth") as (process, printed):
+        sandboxes = printed["AGENTTIER_API_URL"] + "/api/v1/sandboxes"
+        template = {"name": "general-coding", "kind": "ClusterSandboxTemplate"}
+        command = "sleep 1000 > /dev/null 2>&1 & echo $!"
+        with httpx.Client() as client:
+            client.post(sandboxes, json={"name": "a", "templateRef": template})
+            while client.get(f"{sandboxes}/a").json()["status"] != "Running":
+                continue
+            answer = client.post(f"{sandboxes}/a/exec", json={"command": command})
+            sleeper = int(answer.json()["stdout"])
+            os.kill(sleeper, 0)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(sleeper, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "the following arguments are required: command"),
+        (["serve", "--port", "x"], "argument --port: 'x' is not a port: 0 to 65535"),
+        (["serve", "--port", "70000"], "argument --port: '70000' is not a port: 0 to 65535"),
+        (["serve", "--release", "9"], "argument --release: invalid choice: '9'"),
+        (
+            ["serve", "--exec", "pod,vm"],
+            "argument --exec: unknown engine 'vm'; there are: pod, subprocess, scripted",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_a_usage_error(arguments: list[str], complaint: str) -> None:
+    """Exit code 2, and a line that says what is possible."""
+    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=SECONDS)
+
+    assert result.returncode == 2
+    assert complaint in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_a_usage_error() -> None:
+    """The port is named."""
+    with serving() as (_, printed):
+        port = printed["AGENTTIER_API_URL"].rpartition(":")[2]
+        result = subprocess.run(
+            [*COMMAND, "serve", "--port", port], capture_output=True, text=True, timeout=SECONDS
+        )
+
+    assert result.returncode == 2
+    assert f"port {port} cannot be had: Address already in use" in result.stderr
+    assert "Traceback" not in result.stderr
