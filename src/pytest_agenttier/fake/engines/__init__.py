@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 ExecTransport = Literal["http", "spdy"]
 """Which of the Router's two ways to a pod carries a command (contract 5.1)."""
@@ -30,7 +32,7 @@ class PodSpec:
     name: str
     """The sandbox's name, for messages and scripted answers."""
     workdir: str = "/workspace"
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from . import EngineUnavailable
 from .node import frames
 from .node.main import READY
 from .obstacles import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PlaceKind = Literal["pod", "subprocess"]
 
@@ -64,10 +66,10 @@ class Node:
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
         with theirs:
+            arguments = (os.fspath(Path(__file__).parent), kind, os.fspath(self.directory))
             self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-                [sys.executable, "-I", "-S", "-c", _BOOT]
-                + [os.fspath(Path(__file__).parent), kind, os.fspath(self.directory)],
-                stdin=theirs,
+                [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={},

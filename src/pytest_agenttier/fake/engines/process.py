@@ -6,10 +6,12 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .node.agent import ENDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LOOK = 0.05  # seconds between two looks whether the client is still there
 _CHUNK = 65536

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from ..clock import FakeClock
 from . import EngineUnavailable, ExecResult, ExecTransport, PodSpec
 from .host import Node, Place
 from .process import Process
 from .scripted import ExecRequest, Scripted
 from .transports import HTTP_KEEPS, SPDY_KEEPS, over_http, over_spdy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..clock import FakeClock
 
 Engine = Literal["pod", "subprocess", "scripted"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -57,7 +60,7 @@ class NodeRuntime:
     """
 
     def __init__(self, engines: Sequence[str], *, clock: FakeClock, scripted: Scripted) -> None:
-        self._engines = [_known(name) for name in engines]
+        self._engines: list[Engine] = [_known(name) for name in engines]
         if not self._engines:
             raise ValueError(f"no engine is named; there are: {', '.join(ENGINES)}")
         self._clock = clock

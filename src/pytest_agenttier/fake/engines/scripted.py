@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
-from ..clock import FakeClock
 from . import EngineUnavailable, ExecResult, ExecTransport
 from .transports import HEADER_TIMEOUT, effective_limit, header_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from ..clock import FakeClock
 
 
 class UnexpectedCommand(EngineUnavailable):
@@ -28,7 +32,7 @@ class ExecRequest:
     transport: ExecTransport = "http"
 
 
-CommandPattern = str | re.Pattern[str] | Callable[[ExecRequest], bool]
+CommandPattern: TypeAlias = "str | re.Pattern[str] | Callable[[ExecRequest], bool]"
 """Exact text, a pattern that the whole text must match, or a decision."""
 
 
@@ -125,7 +129,7 @@ class Scripted:
             self._script = _Script()
 
     @contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> Generator[None, None, None]:
         """A stretch of time whose answers go with it; those from before stay in force.
 
         What `unused` and `unexpected` report inside belongs to the stretch and what was there.

@@ -11,9 +11,12 @@ import select
 import signal
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from . import frames
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 ENDED = struct.Struct("!ci")
 """What is told of a command: a letter, and a number. ``x``: the exit code, or minus the signal;
@@ -28,9 +31,13 @@ def wake_at_child_exit() -> int:
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, _wake)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     return readable
+
+
+def _wake(_signal: int, _frame: object) -> None:
+    """Python writes to the descriptor for signals that have a handler."""
 
 
 def ended_children() -> Sequence[tuple[int, int]]:
@@ -96,7 +103,7 @@ class Agent:
             raise OSError(22, "an argument ends at its first NUL: EINVAL, as Go has it")
         return os.posix_spawn(
             _SHELL,
-            [_SHELL, "-c", command],
+            (_SHELL, "-c", command),
             self._environment,
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, self._null, 0),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import array  # noqa: F401 - socket.recv_fds imports it when called, out of reach by then
+# socket.recv_fds imports it when called, and then it may be out of reach.
+import array  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import os
 import socket
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _LENGTH = struct.Struct("!I")
 _MOST_DESCRIPTORS = 3

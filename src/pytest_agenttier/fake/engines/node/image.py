@@ -8,13 +8,13 @@ from . import linux
 
 _ROOT = "/tmp"  # noqa: S108 - any directory of the host will do: the new root covers it
 
-VOLUMES = "/volumes"
-"""Where the node has the volumes of all sandboxes; no pod can see it."""
+VOLUMES = "/tmp/volumes"  # noqa: S108 - inside
+"""Where the node has the volumes of all sandboxes; a pod covers it with its own ``/tmp``."""
 
 _DIRECTORIES = (
-    ("dev", "dev/pts", "dev/shm", "etc", "home", "home/sandbox", "proc", "run", "tmp", "usr")
-    + ("var", "workspace", "volumes")
-)  # fmt: skip
+    *("dev", "dev/pts", "dev/shm", "etc", "home", "home/sandbox", "proc", "run", "tmp"),
+    *("tmp/volumes", "usr", "var", "workspace"),
+)
 _LINKS = {
     "dev/fd": "/proc/self/fd",
     "dev/ptmx": "pts/ptmx",
@@ -38,7 +38,7 @@ _FILES = {
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 _SYSTEM = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 _FROM_ETC = ("alternatives", "ld.so.cache")
-"""What programs in ``/usr`` need of the host's ``/etc``: Debian's links, and where libraries are."""
+"""What programs in ``/usr`` need of the host's ``/etc``: links, and where the libraries are."""
 
 
 def build() -> None:
@@ -50,7 +50,7 @@ def build() -> None:
     linux.make_mounts_private()
     linux.mount("tmpfs", _ROOT, linux.NO_SUID | linux.NO_DEVICES, "mode=755")
     for directory in _DIRECTORIES:
-        os.mkdir(f"{_ROOT}/{directory}")  # noqa: PTH102 - pathlib is too heavy here
+        os.mkdir(f"{_ROOT}/{directory}")
     for name, target in _LINKS.items():
         os.symlink(target, f"{_ROOT}/{name}")
     for name, text in _FILES.items():

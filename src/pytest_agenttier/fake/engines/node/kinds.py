@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from typing import NamedTuple, Protocol
 
@@ -13,7 +14,7 @@ WORKSPACE = "/workspace"
 _USER = 1000
 _NOBODY = 65534
 
-_HIDDEN_BY_READ_ONLY = ("acpi", "bus", "fs", "irq", "scsi", "sys", "sysrq-trigger")
+_HIDDEN_BY_READ_ONLY = ("sys", "sysrq-trigger")
 _HIDDEN_BY_NOTHING = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list")
 _WRITABLE = linux.NO_SUID | linux.NO_DEVICES
 
@@ -60,6 +61,7 @@ class Pod:
     _pids: int
 
     def isolate(self) -> None:
+        """Become an ordinary user, first process of a new user and PID namespace."""
         if os.getuid() == 0:
             # A user that owns nothing on the host: even what a namespace failed to hide from
             # uid 0 stays out of reach.
@@ -76,12 +78,14 @@ class Pod:
             os._exit(0)  # only a child is in the new PID namespace: as its first process
 
     def set_up_node(self) -> None:
+        """Enter a root file system that has nothing of the host but ``/usr``."""
         linux.unshare(linux.NEW_MOUNTS, "making a mount namespace")
         image.build()
         os.chdir(image.VOLUMES)
         self._pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def fork(self) -> int:
+        """Fork the first process of a new PID namespace."""
         linux.unshare(linux.NEW_PIDS, "making a PID namespace")
         pid = os.fork()
         if pid:
@@ -89,6 +93,7 @@ class Pod:
         return pid
 
     def prepare(self) -> None:
+        """Make the other namespaces and mounts of a pod."""
         linux.die_with_parent()
         linux.unshare(
             linux.NEW_MOUNTS | linux.NEW_NET | linux.NEW_IPC | linux.NEW_UTS | linux.NEW_CGROUP,
@@ -101,7 +106,6 @@ class Pod:
         for name in _HIDDEN_BY_NOTHING:
             if os.path.exists(f"/proc/{name}"):
                 linux.bind("/dev/null", f"/proc/{name}")
-        linux.mount("tmpfs", "/tmp", _WRITABLE, "size=256m,mode=1777")  # noqa: S108 - inside
         linux.mount("tmpfs", "/dev/shm", _WRITABLE, "size=64m,mode=1777")  # noqa: S108 - inside
         linux.mount(
             "devpts", "/dev/pts", linux.NO_SUID | linux.NO_EXEC, "newinstance,ptmxmode=0666"
@@ -109,11 +113,11 @@ class Pod:
         linux.bring_loopback_up()
 
     def enter(self, order: Order) -> None:
-        import socket
-
+        """Mount the volume, become uid 1000 of a user namespace, and give up every right."""
         socket.sethostname(order.hostname)
         linux.bind(f"{image.VOLUMES}/{order.volume}", WORKSPACE)
-        linux.unmount(image.VOLUMES)
+        # The volumes of all others are below /tmp, and so out of sight from here on.
+        linux.mount("tmpfs", "/tmp", _WRITABLE, "size=256m,mode=1777")  # noqa: S108 - inside
         linux.unshare(linux.NEW_USER, "making the user namespace of a pod")
         linux.map_ids(inside=_USER, outside_uid=0, outside_gid=0)
         linux.drop_capabilities()
@@ -131,20 +135,23 @@ class Bare:
     """A directory on the host, and no isolation."""
 
     def isolate(self) -> None:
-        pass
+        """Do nothing: there is no isolation."""
 
     def set_up_node(self) -> None:
-        pass
+        """Do nothing: the host is what places share."""
 
     def fork(self) -> int:
+        """Fork."""
         return os.fork()
 
     def prepare(self) -> None:
+        """See to it that `end` finds all that the commands start."""
         if sys.platform == "linux":
             linux.die_with_parent()
             linux.adopt_orphans()
 
     def enter(self, order: Order) -> None:
+        """Work in the volume's directory; other directories of the template are not there."""
         inside = os.path.relpath(order.workdir, WORKSPACE)
         os.chdir(order.volume)
         if not inside.startswith(".."):

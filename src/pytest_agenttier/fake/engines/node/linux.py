@@ -26,6 +26,9 @@ _SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_NAME, _SET_SUBREAPER, _SET_NO_NEW_PRIVS =
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _SIGKILL = 9
 
+_CAPABILITIES_V3 = (ctypes.c_uint32 * 2)(0x2008_0522, 0)  # of this process
+_NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -107,19 +110,20 @@ def enter_root(root: str) -> None:
 
 def map_ids(*, inside: int, outside_uid: int, outside_gid: int) -> None:
     """Give the new user namespace its one user and its one group."""
-    for name, content in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{inside} {outside_uid} 1"),
-        ("gid_map", f"{inside} {outside_gid} 1"),
-    ):
+    _set("setgroups", "deny")
+    _set("uid_map", f"{inside} {outside_uid} 1")
+    _set("gid_map", f"{inside} {outside_gid} 1")
+
+
+def _set(name: str, content: str) -> None:
+    try:
+        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
         try:
-            descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
-            try:
-                os.write(descriptor, content.encode())
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, f"setting up {name}") from None
+            os.write(descriptor, content.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, f"setting up {name}") from None
 
 
 def bring_loopback_up() -> None:
@@ -130,8 +134,7 @@ def bring_loopback_up() -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability of this process."""
-    header = (ctypes.c_uint32 * 2)(0x2008_0522, 0)
-    _call("dropping capabilities", _libc.capset(header, (ctypes.c_uint32 * 6)()))
+    _call("dropping capabilities", _libc.capset(_CAPABILITIES_V3, _NO_CAPABILITIES))
 
 
 def forbid_new_privileges() -> None:
