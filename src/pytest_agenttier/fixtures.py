@@ -26,6 +26,7 @@ def _agenttier_run(
     from pytest_agenttier.run import Run
 
     run = Run.of(pytestconfig)
+    run.check()  # for whoever asks by request.getfixturevalue()
     run.add_templates(agenttier_templates)
     yield run
     run.close()

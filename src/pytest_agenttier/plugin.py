@@ -141,7 +141,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if "_agenttier_run" in getattr(item, "fixturenames", ()) and not item.config.option.setupplan:
         from pytest_agenttier.run import Run
 
-        Run.of(item.config).check(item.nodeid)
+        Run.of(item.config).check()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +119,19 @@ class Run:
 
     @contextmanager
     def deleting(self) -> Iterator[str]:
-        """A name for one sandbox, noted before it is made and deleted at the end."""
+        """A name for one sandbox, noted before it is made and deleted at the end.
+
+        A delete that fails is tried again with the run's end; it is raised here only where it
+        hides no other failure.
+        """
         name = self._own_name()
         try:
             yield name
-        finally:
-            self._terminator.terminate(name)
+        except BaseException:
+            with suppress(AgentTierError):  # close() tries again, and raises
+                self._terminator.terminate(name)
+            raise
+        self._terminator.terminate(name)
 
     @asynccontextmanager
     async def deleting_async(self) -> AsyncIterator[str]:
@@ -132,10 +139,16 @@ class Run:
         name = self._own_name()
         try:
             yield name
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.async_client.sandbox(name).terminate(missing_ok=True)
-            self._terminator.forget(name)
+        except BaseException:
+            with suppress(AgentTierError):  # close() tries again, and raises
+                await self._terminate_async(name)
+            raise
+        await self._terminate_async(name)
+
+    async def _terminate_async(self, name: str) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.async_client.sandbox(name).terminate(missing_ok=True)
+        self._terminator.forget(name)
 
     def _own_name(self) -> str:
         name = self.namer.next()
@@ -145,7 +158,7 @@ class Run:
     def _delete(self, name: str) -> None:
         self.client.sandbox(name).terminate(missing_ok=True)
 
-    def check(self, nodeid: str) -> None:
+    def check(self) -> None:
         """Fail the test if the live Router does not answer: once at length, then in one line."""
         if self.router is not None:
             return
@@ -155,7 +168,7 @@ class Run:
             if complaint is not None:
                 url = self.settings.url
                 self._unreachable = (
-                    f"agenttier: {url.value} is not usable, see the first failure: {nodeid}"
+                    f"agenttier: {url.value} is not usable, as {self.namer.test} tells"
                 )
                 pytest.fail(complaint, pytrace=False)
         if self._unreachable is not None:
