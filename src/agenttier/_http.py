@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -42,6 +43,7 @@ AsyncTransport: TypeAlias = httpx.AsyncBaseTransport
 SyncHTTPClient: TypeAlias = httpx.Client
 AsyncHTTPClient: TypeAlias = httpx.AsyncClient
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 # What a look whose deadline is near may still take; without it the last look could not succeed.
@@ -199,7 +201,7 @@ def open_driver(
         clock = _clock_of(transport)
         send = _straight_through(transport)
         return Driver(requests, send, transport.close, clock=clock, retry=retry)
-    client = httpx.Client(verify=_ssl_context(requests.address, verify))
+    client = _with_proxies(httpx.Client, _ssl_context(requests.address, verify))
     return Driver(requests, client.send, client.close, clock=SystemClock(), retry=retry)
 
 
@@ -218,7 +220,7 @@ def open_async_driver(
         clock = _clock_of(transport)
         send = _straight_through_async(transport)
         return AsyncDriver(requests, send, transport.aclose, clock=clock, retry=retry)
-    client = httpx.AsyncClient(verify=_ssl_context(requests.address, verify))
+    client = _with_proxies(httpx.AsyncClient, _ssl_context(requests.address, verify))
     return AsyncDriver(requests, client.send, client.aclose, clock=SystemClock(), retry=retry)
 
 
@@ -226,14 +228,16 @@ def driver_over(http: Driver | SyncHTTPClient) -> Driver:
     """The driver itself, or one that sends through a client of the caller's."""
     if isinstance(http, Driver):
         return http
-    return Driver(_requests_of(http), http.send, http.close, clock=_clock_of(http))
+    send = partial(http.send, follow_redirects=False)
+    return Driver(_requests_of(http), send, http.close, clock=_clock_of(http))
 
 
 def async_driver_over(http: AsyncDriver | AsyncHTTPClient) -> AsyncDriver:
     """The driver itself, or one that sends through a client of the caller's."""
     if isinstance(http, AsyncDriver):
         return http
-    return AsyncDriver(_requests_of(http), http.send, http.aclose, clock=_clock_of(http))
+    send = partial(http.send, follow_redirects=False)
+    return AsyncDriver(_requests_of(http), send, http.aclose, clock=_clock_of(http))
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +332,14 @@ def _ssl_context(address: str, verify: bool | str) -> ssl.SSLContext:
         raise InvalidRequestError(
             f"verify={verify!r} holds no certificates to trust: {error}"
         ) from error
+
+
+def _with_proxies(make: Callable[..., C], context: ssl.SSLContext) -> C:
+    """A client of httpx, which reads the proxy variables when it is made."""
+    try:
+        return make(verify=context)
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise InvalidRequestError(f"the proxy variables cannot be used: {error}") from error
 
 
 def _clock_of(source: object) -> Clock:

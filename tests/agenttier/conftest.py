@@ -148,8 +148,3 @@ def request_of(connection: socket.socket) -> bytes:
             break
         data += piece
     return data
-
-
-@pytest.fixture
-def loopback() -> Callable[..., Any]:
-    return listening

@@ -122,9 +122,7 @@ def test_wait_returns_a_running_sandbox(colour: Colour, wait: Any) -> None:
 
 def test_a_sandbox_that_does_not_get_running_is_deleted_again(colour: Colour) -> None:
     """Otherwise nobody would have a handle on it."""
-    client, script = colour.script(
-        CREATED, (200, {**RUNNING, "status": "Creating"}), (204, b"")
-    )
+    client, script = colour.script(CREATED, (200, {**RUNNING, "status": "Creating"}), (204, b""))
 
     with pytest.raises(SandboxTimeoutError, match="What was made is being deleted"):
         colour.call(client.create_sandbox, "t", "demo", wait=0)

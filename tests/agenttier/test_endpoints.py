@@ -46,9 +46,7 @@ def test_create_sends_durations_and_storage(colour: Colour) -> None:
     """Durations are Go's text, or a timedelta written so."""
     client, script = colour.script((201, CREATED))
 
-    colour.call(
-        client.create_sandbox, "t", "demo", "team", "8h", timedelta(minutes=1.5), "20Gi"
-    )
+    colour.call(client.create_sandbox, "t", "demo", "team", "8h", timedelta(minutes=1.5), "20Gi")
 
     assert script.requests[0].content == (
         b'{"name":"demo","namespace":"team",'
@@ -177,9 +175,7 @@ def test_exec_sends_text(colour: Colour, command: Any, text: bytes) -> None:
 
 def test_exec_waits_for_the_command_and_ten_seconds(colour: Colour) -> None:
     """Reading has its own limit; the others stay the client's."""
-    client, script = colour.script(
-        (200, b'{"stdout":"","stderr":"","exitCode":0}\n'), timeout=7.0
-    )
+    client, script = colour.script((200, b'{"stdout":"","stderr":"","exitCode":0}\n'), timeout=7.0)
 
     colour.call(client.sandbox("demo").exec, "make", 30.0)
 
@@ -206,7 +202,7 @@ def test_exec_refuses_what_has_no_sense(colour: Colour, command: Any, timeout: f
     """No command, or no positive whole seconds: before any request."""
     client, script = colour.script((200, {}))
 
-    with pytest.raises(InvalidRequestError, match="empty|whole seconds"):
+    with pytest.raises(InvalidRequestError, match=r"empty|whole seconds"):
         colour.call(client.sandbox("demo").exec, command, timeout)
 
     assert script.lines == []
@@ -242,9 +238,7 @@ def test_templates(colour: Colour) -> None:
     looked_at = colour.call(client.get_template, "t")
 
     assert listed == looked_at
-    assert listed == Template(
-        name="t", image="", resource_version="7", spec={"timeout": "24h0m0s"}
-    )
+    assert listed == Template(name="t", image="", resource_version="7", spec={"timeout": "24h0m0s"})
     assert script.lines == ["GET /api/v1/templates", "GET /api/v1/templates/t"]
 
 

@@ -1,4 +1,4 @@
-"""What each failure becomes: one function of status, headers and body, and one of httpx's errors."""
+"""What each failure becomes: those the Router answers with, and those that httpx raises."""
 
 from __future__ import annotations
 
@@ -152,9 +152,7 @@ def test_a_command_cut_by_the_router_names_the_limit(colour: Colour) -> None:
         (b'{"sandboxId":"\xff","name":"a","namespace":"b","status":"c"}', "Invalid"),
     ],
 )
-def test_success_that_cannot_be_read_is_an_error(
-    colour: Colour, body: bytes, reason: str
-) -> None:
+def test_success_that_cannot_be_read_is_an_error(colour: Colour, body: bytes, reason: str) -> None:
     """Not JSON, or fields missing: with the field, the type and the beginning."""
     client = colour.client((200, body, {"Content-Type": "text/html"}))
 
@@ -199,7 +197,7 @@ def test_a_bad_certificate_says_how_to_trust_it(colour: Colour) -> None:
     """verify= takes the authority's certificate."""
     failure = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
 
-    with pytest.raises(APIConnectionError, match="verify='/path/to/ca.pem'"):
+    with pytest.raises(APIConnectionError, match=r"verify='/path/to/ca\.pem'"):
         colour.call(colour.client(failure).current_user)
 
 

@@ -175,9 +175,7 @@ def test_pauses_double_up_to_their_maximum(colour: Colour) -> None:
         ({}, 0.25),
     ],
 )
-def test_retry_after_sets_the_pause(
-    colour: Colour, headers: dict[str, str], pause: float
-) -> None:
+def test_retry_after_sets_the_pause(colour: Colour, headers: dict[str, str], pause: float) -> None:
     """In seconds, or as a date that is compared with the answer's own."""
     limited = (429, {"error": "rate_limited"}, headers)
     client, script = colour.script(limited, OK, retry=RetryConfig())

@@ -181,9 +181,7 @@ def test_the_released_surface_is_accepted(
 
 def _accepts(function: Any, released: list[dict[str, Any]]) -> None:
     """The parameters begin as the released ones do; what was required may be optional."""
-    ours = [
-        each for each in inspect.signature(function).parameters.values() if each.name != "self"
-    ]
+    ours = [each for each in inspect.signature(function).parameters.values() if each.name != "self"]
     for position, was in enumerate(released):
         parameter = next(each for each in ours if each.name == was["name"])
         assert parameter.kind.name == was["kind"]
@@ -198,9 +196,7 @@ def _accepts(function: Any, released: list[dict[str, Any]]) -> None:
 def test_only_the_driver_knows_httpx() -> None:
     """Every other module of the client does without."""
     package = ROOT / "src" / "agenttier"
-    importers = [
-        path.name for path in package.rglob("*.py") if "import httpx" in path.read_text()
-    ]
+    importers = [path.name for path in package.rglob("*.py") if "import httpx" in path.read_text()]
 
     assert importers == ["_http.py"]
 
@@ -209,8 +205,6 @@ def test_importing_the_client_does_not_import_pytest() -> None:
     """It is used in production."""
     code = "import sys, agenttier; print([m for m in sys.modules if 'pytest' in m])"
 
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert shown.stdout == "[]\n"

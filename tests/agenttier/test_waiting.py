@@ -240,7 +240,8 @@ def test_a_rate_limit_says_when_to_look_again() -> None:
 
 @pytest.mark.parametrize("goal", [RUNNING, STOPPED])
 @pytest.mark.parametrize(
-    "failure", [NotFoundError("sandbox demo not found"), AuthenticationError("x"), APIError(500, "")]
+    "failure",
+    [NotFoundError("sandbox demo not found"), AuthenticationError("x"), APIError(500, "")],
 )
 def test_other_failures_end_the_wait(goal: Any, failure: Exception) -> None:
     """404 is NotFoundError, and so on."""

@@ -12,6 +12,7 @@ import enum
 import inspect
 import json
 import sys
+from contextlib import suppress
 from importlib import import_module, metadata
 
 _MODULES = ("agenttier", "agenttier.auth", "agenttier.exceptions", "agenttier.models")
@@ -48,10 +49,8 @@ def _described(value: object) -> dict[str, object]:
     if issubclass(value, Exception):
         bases = [each.__name__ for each in value.__mro__[1:] if each.__module__ != "builtins"]
         described["bases"] = bases
-    try:
+    with suppress(ValueError):  # an exception with the constructor of Exception has no signature
         described["parameters"] = _parameters(value)
-    except ValueError:
-        pass  # an exception with the constructor of Exception
     return described
 
 
@@ -59,7 +58,7 @@ def _members(cls: type) -> dict[str, object]:
     methods: dict[str, object] = {}
     properties: list[str] = []
     for name, member in sorted(vars(cls).items()):
-        if name.startswith("_") and name not in _DUNDERS or name.startswith("model_"):
+        if (name.startswith("_") and name not in _DUNDERS) or name.startswith("model_"):
             continue
         if inspect.isfunction(member) and name not in _PYDANTIC:
             methods[name] = {

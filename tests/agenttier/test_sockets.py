@@ -1,0 +1,323 @@
+"""The same over real sockets: connections that are refused, cut, late, shared, or go by a proxy."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from agenttier import (
+    AgentTierClient,
+    APIConnectionError,
+    APIKeyAuth,
+    APIResponseError,
+    APITimeoutError,
+    ClientClosedError,
+    InvalidRequestError,
+)
+
+from .conftest import RUNNING, Script, listening, request_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Colour
+
+EMPTY = b'{"sandboxes":null}\n'
+
+
+def answering(body: bytes, *headers: str, seen: list[bytes] | None = None) -> Any:
+    """Answer each connection's first request with 200, and close it."""
+    head = ["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", "Connection: close", *headers]
+
+    def serve(connection: socket.socket) -> None:
+        request = request_of(connection)
+        if seen is not None:
+            seen.append(request)
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + body)
+
+    return serve
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def test_a_call_goes_over_the_wire(colour: Colour) -> None:
+    """The request as the Router sees it."""
+    seen: list[bytes] = []
+    with listening(answering(EMPTY, seen=seen)) as url:
+        assert colour.call(colour.client(url=url).list_sandboxes) == []
+
+    line, *headers = seen[0].decode().split("\r\n")
+    assert line == "GET /api/v1/sandboxes HTTP/1.1"
+    assert headers[0].lower().startswith("host: 127.0.0.1:")
+    assert [each.lower() for each in headers[1:]] == [
+        "accept: application/json",
+        "accept-encoding: gzip, deflate",
+        "user-agent: agenttier-python-sdk/0.1.0",
+        "x-api-key: key",
+        "",
+        "",
+    ]
+
+
+def test_nobody_listens(colour: Colour) -> None:
+    """A refused connection, tried three times."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    with pytest.raises(APIConnectionError, match=f"no connection to http://127.0.0.1:{port}/") as e:
+        colour.call(colour.client(url=f"http://127.0.0.1:{port}").current_user)
+
+    assert not e.value.sent
+    assert isinstance(e.value.__cause__, httpx.ConnectError)
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"],
+)
+def test_an_answer_is_cut(colour: Colour, fragment: bytes) -> None:
+    """Before it begins, among the headers, in the body."""
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(fragment)
+
+    with listening(serve) as url, pytest.raises(APIConnectionError, match="broke during") as caught:
+        colour.call(colour.client(url=url).current_user)
+
+    assert caught.value.sent
+
+
+def test_an_answer_is_no_http(colour: Colour) -> None:
+    """As when a port belongs to something else."""
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+    with listening(serve) as url, pytest.raises(APIConnectionError, match="broke during"):
+        colour.call(colour.client(url=url).current_user)
+
+
+def test_an_answer_is_a_web_page(colour: Colour) -> None:
+    """With status 200, as a login page has."""
+    page = answering(b"<html>Sign in</html>", "Content-Type: text/html")
+
+    with listening(page) as url, pytest.raises(APIResponseError, match="text/html: '<html>Sign"):
+        colour.call(colour.client(url=url).current_user)
+
+
+def test_an_answer_is_compressed(colour: Colour) -> None:
+    """By a proxy between."""
+    with listening(answering(gzip.compress(EMPTY), "Content-Encoding: gzip")) as url:
+        assert colour.call(colour.client(url=url).list_sandboxes) == []
+
+
+def test_an_answer_is_compressed_badly() -> None:
+    """What cannot be unpacked is no answer (asynchronously httpx leaves generators behind then)."""
+    broken = answering(EMPTY, "Content-Encoding: gzip")
+
+    with (
+        listening(broken) as url,
+        AgentTierClient(url, APIKeyAuth("k")) as client,
+        pytest.raises(APIResponseError, match="cannot be decoded"),
+    ):
+        client.list_sandboxes()
+
+
+def test_no_answer_comes(colour: Colour) -> None:
+    """The read timeout, by its number."""
+    with listening() as url, pytest.raises(APITimeoutError, match=r"no answer to GET .* in 0.1 s"):
+        colour.call(colour.client(url=url, timeout=0.1).current_user)
+
+
+def test_no_connection_comes_free() -> None:
+    """The pool's only connection is taken by an answer that nobody has read."""
+    with (
+        listening(answering(EMPTY)) as url,
+        httpx.HTTPTransport(limits=httpx.Limits(max_connections=1)) as transport,
+        AgentTierClient(url, APIKeyAuth("k"), 0.1, transport=transport) as client,
+    ):
+        taken = transport.handle_request(httpx.Request("GET", url))
+        with pytest.raises(APITimeoutError, match=r"no connection came free .* in 0.1 s") as caught:
+            client.current_user()
+        taken.close()
+
+    assert not caught.value.sent
+
+
+def test_a_client_that_is_closed_under_a_call_says_so(colour: Colour) -> None:
+    """Another thread or task has closed it."""
+    with listening(answering(EMPTY)) as url:
+        client = colour.client(url=url)
+        colour.call(client.close)
+
+        with pytest.raises(ClientClosedError):
+            colour.call(client.current_user)
+
+
+def test_threads_share_a_client() -> None:
+    """Every thread gets its own answers."""
+
+    def serve(connection: socket.socket) -> None:
+        name = request_of(connection).split(b" ")[1].rpartition(b"/")[2]
+        answering(b'{"name":"%s"}' % name)(_Replay(connection))
+
+    with listening(serve) as url, AgentTierClient(url, APIKeyAuth("k")) as client:
+        names: dict[str, str] = {}
+        threads = [
+            threading.Thread(target=lambda n=str(n): names.update({n: client.get_template(n).name}))
+            for n in range(20)
+        ]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+
+    assert names == {str(n): str(n) for n in range(20)}
+
+
+class _Replay:
+    """A connection whose request has been read already."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.sendall = connection.sendall
+
+    def recv(self, _: int) -> bytes:
+        return b""
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_proxy_variables_are_honoured(
+    colour: Colour, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request for another host goes to the proxy, by its whole URL."""
+    seen: list[bytes] = []
+    with listening(answering(EMPTY, seen=seen)) as proxy:
+        monkeypatch.setenv(variable, proxy)
+        client = colour.client(url="http://router.invalid")
+
+        assert colour.call(client.list_sandboxes) == []
+
+    assert seen[0].startswith(b"GET http://router.invalid/api/v1/sandboxes HTTP/1.1\r\n")
+
+
+def test_no_proxy_is_honoured(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts that are named go straight."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    with listening(answering(EMPTY)) as url:
+        assert colour.call(colour.client(url=url).list_sandboxes) == []
+
+
+def test_a_proxy_variable_that_is_none_is_told(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the client is made."""
+    monkeypatch.setenv("HTTP_PROXY", "gopher://proxy")
+
+    with pytest.raises(InvalidRequestError, match="proxy"):
+        colour.client(url="http://router")
+
+
+def test_certificates_are_loaded_only_for_https(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They cost more than a call."""
+    loaded = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *a, **_: loaded.append(a))
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *a, **_: loaded.append(a))
+
+    colour.client(url="http://router")
+    assert loaded == []
+
+    colour.client(url="https://router")
+    assert len(loaded) == 1
+
+
+def test_a_file_of_certificates_may_be_named(colour: Colour, tmp_path: Path) -> None:
+    """verify= is a file, or a directory; one that holds none is refused at once."""
+    colour.client(url="https://router", verify=str(tmp_path))
+    colour.client(url="https://router", verify=False)
+
+    with pytest.raises(InvalidRequestError, match="holds no certificates"):
+        colour.client(url="https://router", verify=str(tmp_path / "nope.pem"))
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://router/api/v1", "http://router/api/v1/", "http://router"]
+)
+def test_a_handle_stands_on_a_client_of_httpx(colour: Colour, base_url: str) -> None:
+    """Sandbox(http, ...), with that client's headers, auth and timeouts."""
+    script = Script((200, {"stdout": "hi\n", "stderr": "", "exitCode": 0}))
+    sandbox = colour.handle(
+        base_url=base_url, headers={"X-API-Key": "theirs"}, auth=("u", "p"), timeout=3,
+        transport=script,
+    )  # fmt: skip
+
+    assert colour.call(sandbox.exec, "echo hi", 5).stdout == "hi\n"
+
+    (request,) = script.requests
+    assert str(request.url) == "http://router/api/v1/sandboxes/demo/exec"
+    assert request.headers["x-api-key"] == "theirs"
+    assert request.headers["authorization"].startswith("Basic ")
+    assert request.extensions["timeout"] == {"connect": 3, "read": 15.0, "write": 3, "pool": 3}
+
+
+def test_a_client_of_httpx_lends_its_clock(colour: Colour) -> None:
+    """Waiting over an in-process transport takes no time there, either."""
+    script = Script((200, {**RUNNING, "status": "Creating"}), (200, RUNNING))
+    sandbox = colour.handle(base_url="http://router", transport=script)
+
+    colour.call(sandbox.wait_until_running)
+
+    assert script.clock.pauses == [0.002]
+
+
+def test_a_client_of_httpx_follows_no_redirect(colour: Colour) -> None:
+    """A redirect is an error: it would turn a POST into a GET (contract 11, trap 4)."""
+    script = Script((301, b"", {"Location": "http://router/elsewhere"}))
+    sandbox = colour.handle(base_url="http://router", transport=script, follow_redirects=True)
+
+    with pytest.raises(Exception, match="redirected to http://router/elsewhere"):
+        colour.call(sandbox.stop)
+
+    assert len(script.requests) == 1
+
+
+def test_a_closed_client_of_httpx_is_a_closed_client(colour: Colour) -> None:
+    """The same error as our own client's."""
+    sandbox = colour.handle(base_url="http://router", transport=Script((200, {})))
+    http = sandbox._http._close.__self__
+    colour.call(http.aclose if colour.is_async else http.close)
+
+    with pytest.raises(ClientClosedError):
+        colour.call(sandbox.stop)
+
+
+def test_a_client_of_httpx_needs_an_address(colour: Colour) -> None:
+    """Without a base_url nobody knows where the Router is."""
+    with pytest.raises(InvalidRequestError, match="not the address of a Router"):
+        colour.handle(transport=Script((200, {})))
+
+
+def test_a_look_near_its_deadline_is_not_waited_for_long() -> None:
+    """All limits shrink to what is left, but for the last look's five seconds."""
+    script = Script((200, {**RUNNING, "status": "Creating"}), (200, RUNNING))
+    script.clock.seconds = 1000.0
+    with AgentTierClient("http://router", APIKeyAuth("k"), transport=script) as client:
+        client.sandbox("demo").wait_until_running(20.0, poll_interval=18.0)
+
+    assert [each.extensions["timeout"]["read"] for each in script.requests] == [20.0, 5.0]
