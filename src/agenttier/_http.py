@@ -62,7 +62,7 @@ class Driver:
         clock: Clock,
         retry: RetryConfig | None = None,
     ) -> None:
-        self.address = requests.address
+        self.address: str = requests.address
         self._requests = requests
         self._send = send
         self._close = close
@@ -130,7 +130,7 @@ class AsyncDriver:
         clock: Clock,
         retry: RetryConfig | None = None,
     ) -> None:
-        self.address = requests.address
+        self.address: str = requests.address
         self._requests = requests
         self._send = send
         self._close = close

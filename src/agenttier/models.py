@@ -6,7 +6,7 @@ Fields are snake_case, are also accepted in the wire's camelCase, and unknown on
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
@@ -32,7 +32,9 @@ _PHASES = {phase.value: phase for phase in SandboxPhase}
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore"
+    )
 
 
 def _empty_for_null(value: Any) -> Any:
