@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -48,6 +48,10 @@ T = TypeVar("T")
 
 # What a look whose deadline is near may still take; without it the last look could not succeed.
 _LEAST_PATIENCE = 5.0
+
+
+# A wait asks for the same address again and again, and parsing it costs a quarter of a call.
+_url = lru_cache(maxsize=128)(httpx.URL)
 
 
 class Driver:
@@ -255,7 +259,7 @@ class _Requests:
         try:
             request = self.make(
                 operation.method,
-                self.address + operation.target,
+                _url(self.address + operation.target),
                 headers=self.headers,
                 content=content,
                 extensions={"timeout": self._timeouts(operation, clock)},
