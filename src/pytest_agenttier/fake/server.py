@@ -139,7 +139,6 @@ class _Connection:
     """One client, whose requests are answered one after another."""
 
     def __init__(self, client: socket.socket, server: LoopbackServer) -> None:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.thread = threading.Thread(target=self._run, name=f"{server.url} client", daemon=True)
         self.doing = "nothing"
         self._socket = client
@@ -155,14 +154,14 @@ class _Connection:
 
     def _run(self) -> None:
         try:
-            self._serve()
-        except OSError:
-            self.doing = "nothing"  # the client left, or took too long: there is nobody to tell
+            with suppress(OSError):  # the client left, or took too long: there is nobody to tell
+                self._serve()
         finally:
             with self._closing:
                 self._socket.close()
 
     def _serve(self) -> None:
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._allow(HEADER_TIMEOUT)
         more = self._inbox.wait_for(1)
         while more and self._exchange():
