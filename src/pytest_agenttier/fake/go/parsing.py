@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Union, cast
 
 from .quoting import quote_character
@@ -45,11 +46,9 @@ def parse(body: bytes) -> Node:
     # Plain objects take the fast parser; escapes, broken bytes and everything malformed take
     # the one that knows Go's rules and texts, as does what is long enough to nest too deep.
     if body[:1] == b"{" and len(body) < MAX_DEPTH and b"\\u" not in body:
-        try:
+        with suppress(ValueError, RecursionError):  # the exact parser has the last word
             node: Node = _fast(body.decode())[0]
             return node
-        except (ValueError, RecursionError):
-            return _Parser(body).parse()
     return _Parser(body).parse()
 
 

@@ -38,8 +38,7 @@ class Call:
     quirks: Quirks
     state: State
     credentials: Credentials
-    runtime: Callable[[], Runtime]
-    """The node, made when first asked for."""
+    runtime: Runtime
     caller: Caller = ANONYMOUS
     sandbox: str = ""
     """The sandbox it is about, for the log."""

@@ -25,7 +25,7 @@ def exec_command(call: Call, sandbox_id: str) -> Response:
         raise Refusal(400, "command is required")
     over_http = bool(sandbox.runtime_token)
     try:
-        result = call.runtime().exec(
+        result = call.runtime.exec(
             pod_spec(sandbox),
             command,
             timeout=body.integer("timeout") or _DEFAULT_TIMEOUT,
