@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -265,9 +266,14 @@ def test_a_creation_can_be_closed() -> None:
 def test_a_cancelled_task_deletes_what_it_made(backend: str) -> None:
     """Also where every await of a cancelled task is cancelled."""
 
+    class Network(Script):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await anyio.lowlevel.checkpoint()
+            return await super().handle_async_request(request)
+
     async def main() -> list[str]:
-        client, script = _async_client(CREATED, (204, b""))
-        async with client:
+        script = Network(CREATED, (204, b""))
+        async with AsyncAgentTierClient("http://router", transport=script) as client:
             with anyio.CancelScope() as scope:
                 async with client.create_sandbox("t", "demo"):
                     scope.cancel()

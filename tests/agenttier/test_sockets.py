@@ -136,6 +136,31 @@ def test_an_answer_is_compressed_badly() -> None:
         client.list_sandboxes()
 
 
+def test_an_answer_that_breaks_is_closed(colour: Colour) -> None:
+    """Its connection would be lost to the pool otherwise."""
+    closed = []
+
+    class Breaking(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self) -> Any:
+            raise httpx.ReadError("reset")
+
+        async def __aiter__(self) -> Any:
+            for each in self:
+                yield each
+
+        def close(self) -> None:
+            closed.append(True)
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Breaking()))
+    with pytest.raises(APIConnectionError, match="reset"):
+        colour.call(colour.client(transport=transport).current_user)
+
+    assert closed == [True]
+
+
 def test_no_answer_comes(colour: Colour) -> None:
     """The read timeout, by its number."""
     with listening() as url, pytest.raises(APITimeoutError, match=r"no answer to GET .* in 0.1 s"):
