@@ -60,7 +60,7 @@ def test_a_sandbox_is_made_in_a_phase(router: FakeRouter, phase: str) -> None:
 
 def test_a_phase_that_cannot_be_reached_says_why(router: FakeRouter) -> None:
     """With what stands in the way."""
-    with pytest.raises(ValueError, match="cannot become Running: it is Error .*nosuch not found"):
+    with pytest.raises(ValueError, match=r"cannot become Running: it is Error .*nosuch not found"):
         router.create("demo", template="nosuch")
 
 

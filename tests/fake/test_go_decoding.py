@@ -42,6 +42,15 @@ BODY = Struct(
 ANONYMOUS = Struct("", (Field("port", INT32), Field("url", go_name="URL", omitempty=True)))
 
 
+def outcome(body: bytes) -> str:
+    """The text of the refusal, empty where there is none."""
+    try:
+        decode(body, BODY)
+    except DecodeError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [
@@ -209,10 +218,7 @@ def test_what_go_lets_pass_is_let_pass(body: bytes, values: dict[str, object]) -
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
     """Nothing but a DecodeError comes out of a decoder."""
-    try:
-        decode(body, BODY)
-    except DecodeError as error:
-        assert str(error)
+    assert isinstance(outcome(body), str)
 
 
 JSON = st.recursive(
@@ -244,10 +250,8 @@ def _plain(node: object) -> object:
 @given(st.dictionaries(st.text(), JSON))
 def test_any_members_are_decoded_or_refused(members: dict[str, object]) -> None:
     """Valid JSON of any shape meets a struct."""
-    try:
-        decode(json.dumps(members).encode(), BODY)
-    except DecodeError as error:
-        assert str(error).startswith(("json: ", "quantities", "time: ", "unable"))
+    text = outcome(json.dumps(members).encode())
+    assert text.startswith(("json: ", "quantities", "time: ", "unable")) or not text
 
 
 def test_a_free_value_keeps_its_shape_with_numbers_as_floats() -> None:

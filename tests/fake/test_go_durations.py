@@ -51,7 +51,7 @@ def test_a_duration_is_a_sum_of_decimal_terms(text: str, nanoseconds: int) -> No
 )
 def test_what_is_no_duration_is_refused_with_the_words_of_go(text: str, error: str) -> None:
     """No days, no inner spaces, case matters."""
-    with pytest.raises(ValueError, match="^time: ") as caught:
+    with pytest.raises(ValueError, match=r"^time: ") as caught:
         parse_duration(text)
     assert str(caught.value) == error
 
@@ -83,8 +83,9 @@ def test_what_is_printed_parses_back(nanoseconds: int) -> None:
 
 @given(st.text(max_size=20) | st.from_regex(r"[-+]?[0-9.]{0,25}[a-zµ ]{0,3}", fullmatch=True))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
-    """Nothing but a ValueError comes out."""
+    """Nothing but a ValueError comes out, and no duration beyond 64 bits."""
     try:
-        assert -(1 << 63) <= parse_duration(text) < 1 << 63
-    except ValueError as error:
-        assert str(error).startswith("time: ")
+        nanoseconds = parse_duration(text)
+    except ValueError:
+        return
+    assert -(1 << 63) <= nanoseconds < 1 << 63

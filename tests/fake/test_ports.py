@@ -76,7 +76,8 @@ def test_a_name_that_no_service_can_have_is_500(router: FakeRouter) -> None:
 
     assert response.status == 500
     assert bytes(response.body).startswith(  # type: ignore[arg-type] # JSON is bytes
-        b'{"error":"failed to create port forward: upsert service: Service \\"pf-d.ot-80\\" is invalid'
+        b'{"error":"failed to create port forward: upsert service: '
+        b'Service \\"pf-d.ot-80\\" is invalid: '
     )
     assert short(router.get("/api/v1/sandboxes/d.ot/ports")) == (200, b'{"ports":[]}\n')
 

@@ -214,7 +214,8 @@ def test_a_name_in_several_namespaces_is_found_in_the_routers_own(router: FakeRo
 
     assert short(router.get(f"{SANDBOXES}/x?namespace=one")) == (
         404,
-        b'{"error":"sandbox x exists in multiple namespaces; specify ?namespace=\\u003cns\\u003e"}\n',
+        b'{"error":"sandbox x exists in multiple namespaces; '
+        b'specify ?namespace=\\u003cns\\u003e"}\n',
     )
 
 
@@ -273,9 +274,9 @@ def test_a_long_name_and_a_negative_size_fail_in_the_controller(router: FakeRout
     """201 all the same; then Error with the template resolved and no names."""
     router.add_template("plain", {})
     long = "n" * 64
-    with pytest.raises(ValueError, match='Secret "n{64}-runtime-token" is invalid'):
+    with pytest.raises(ValueError, match=r'Secret "n{64}-runtime-token" is invalid'):
         router.create(long)
-    with pytest.raises(ValueError, match='PersistentVolumeClaim "m{64}-workspace" is invalid'):
+    with pytest.raises(ValueError, match=r'PersistentVolumeClaim "m{64}-workspace" is invalid'):
         router.create("m" * 64, template="plain")
     shown = json.loads(router.get(f"{SANDBOXES}/{long}").body)
     assert (shown["status"], shown["templateRef"], shown["podName"]) == (

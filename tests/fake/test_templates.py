@@ -108,13 +108,14 @@ def test_a_spec_reads_back_as_the_cluster_stores_it(
         (
             '{"name":"general-coding"}',
             500,
-            'failed to create template: clustersandboxtemplates.agenttier.io "general-coding" already exists',
+            "failed to create template: "
+            'clustersandboxtemplates.agenttier.io "general-coding" already exists',
         ),
         (
             '{"name":"x","spec":{"mode":"foo"}}',
             500,
-            'failed to create template: ClusterSandboxTemplate.agenttier.io "x" is invalid: spec.mode: '
-            'Unsupported value: "foo": supported values: "code", "agent"',
+            'failed to create template: ClusterSandboxTemplate.agenttier.io "x" is invalid: '
+            'spec.mode: Unsupported value: "foo": supported values: "code", "agent"',
         ),
     ],
 )

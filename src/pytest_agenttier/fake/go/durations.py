@@ -24,21 +24,20 @@ def parse_duration(text: str) -> int:
     Raises:
         ValueError: with Go's own text, as ``time: missing unit in duration "10"``.
     """
-    invalid = f"time: invalid duration {_quoted(text)}"
     negative = text.startswith("-")
     rest = text[1:] if text[:1] in ("+", "-") else text
     if rest == "0":
         return 0
     if not rest:
-        raise ValueError(invalid)
+        raise _invalid(text)
     total = 0
     while rest:
         term = _TERM.match(rest)
         if term is None or not (term[1] or term[2]):
-            raise ValueError(invalid)
+            raise _invalid(text)
         whole, fraction, unit = int(term[1] or "0"), term[2] or "", term[3]
         if whole > _LIMIT:
-            raise ValueError(invalid)
+            raise _invalid(text)
         if not unit:
             raise ValueError(f"time: missing unit in duration {_quoted(text)}")
         scale = _NANOSECONDS.get(unit)
@@ -46,11 +45,15 @@ def parse_duration(text: str) -> int:
             raise ValueError(f"time: unknown unit {_quoted(unit)} in duration {_quoted(text)}")
         total += whole * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
         if total > _LIMIT:
-            raise ValueError(invalid)
+            raise _invalid(text)
         rest = rest[term.end() :]
     if total > _LIMIT - (0 if negative else 1):
-        raise ValueError(invalid)
+        raise _invalid(text)
     return -total if negative else total
+
+
+def _invalid(text: str) -> ValueError:
+    return ValueError(f"time: invalid duration {_quoted(text)}")
 
 
 def format_duration(nanoseconds: int) -> str:
