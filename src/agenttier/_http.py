@@ -395,7 +395,7 @@ def _failure(error: Exception, request: Request) -> AgentTierError | None:
     if isinstance(error, httpx.DecodingError):
         return APIResponseError(f"the answer to {where} cannot be decoded: {error}")
     if isinstance(error, RuntimeError) and "closed" in str(error):
-        return ClientClosedError(f"the client was closed, so {where} was not sent")
+        return _closed(str(error), where)
     if not isinstance(error, httpx.TransportError | OSError):
         return None
     text = str(error) or type(error).__name__
@@ -419,6 +419,14 @@ def _timeout(error: httpx.TimeoutException, request: Request, where: str) -> API
     else:
         return APITimeoutError(f"no answer to {where} in {limits['read']:g} s")
     failure.sent = False
+    return failure
+
+
+def _closed(text: str, where: str) -> ClientClosedError:
+    if "loop" not in text:
+        return ClientClosedError(f"the client was closed, so {where} was not sent")
+    failure = ClientClosedError(f"the event loop that this client was used in is closed: {where}")
+    failure.hint = "An async client belongs to one event loop: make it where it is used."
     return failure
 
 

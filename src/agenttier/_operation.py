@@ -72,7 +72,7 @@ class Operation(Generic[T]):
             raise error_for_status(status, headers, body, method=self.method, path=self.target)
         try:
             return self.parse(body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise error_for_content(
                 _reason(error), status, headers, body, method=self.method, path=self.target
             ) from error
@@ -138,7 +138,7 @@ def _utf8(text: str) -> bytes:
         ) from error
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: Exception) -> str:
     """The cause in one line; pydantic names the field."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import json
 import signal
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class InvalidRequestError(AgentTierError, ValueError):
 
 
 class ClientClosedError(AgentTierError):
-    """The client has been closed."""
+    """The client has been closed, or the event loop that it was used in."""
 
 
 class SandboxTimeoutError(AgentTierError, TimeoutError):
@@ -290,7 +290,7 @@ def _decoded(body: bytes) -> JsonValue:
     """The body's JSON; its text where it is none, as for plain-text answers (contract 1.8)."""
     try:
         content: JsonValue = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body.decode("utf-8", "replace").strip()
     return content
 
@@ -324,10 +324,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
-    until, now = parsedate_tz(value), parsedate_tz(headers.get("date", ""))
-    if until is None or now is None:
+    try:
+        until = parsedate_to_datetime(value)
+        now = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
         return None
-    return max(0.0, float(mktime_tz(until) - mktime_tz(now)))
+    return max(0.0, until.timestamp() - now.timestamp())
 
 
 def _exit_code_meaning(code: int) -> str:

@@ -178,6 +178,12 @@ def test_success_that_cannot_be_read_is_an_error(colour: Colour, body: bytes, re
         (ConnectionResetError("reset"), APIConnectionError, "reset", True),
         (httpx.DecodingError("bad gzip"), APIResponseError, "cannot be decoded: bad gzip", None),
         (RuntimeError("the client has been closed"), ClientClosedError, "was closed", None),
+        (
+            RuntimeError("Event loop is closed"),
+            ClientClosedError,
+            "belongs to one event loop",
+            None,
+        ),
     ],
 )
 def test_what_httpx_raises_is_the_cause_of_ours(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import unquote
 
 import httpx
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agenttier import APIResponseError, InvalidRequestError
+from agenttier import APIResponseError, HTTPError, InvalidRequestError
 from agenttier._operation import Answer, Operation, nothing, path
+from agenttier._resources.sandboxes import get_sandbox
 
 HOSTILE = st.text() | st.text(alphabet="./?#%\\;&=+ \x00\r\n\t~é:@", max_size=12)
 
@@ -97,3 +99,34 @@ def test_a_login_page_is_not_taken_for_success() -> None:
     assert caught.value.body == "<html>Sign in</html>"
     assert "text/html: '<html>Sign in</html>'" in str(caught.value)
     assert "Does api_url lead to the Router" in str(caught.value)
+
+
+@given(
+    st.integers(100, 599),
+    st.dictionaries(
+        st.sampled_from(["retry-after", "date", "content-type", "x-request-id", "location"]),
+        st.text()
+        | st.from_regex(r"\w{3}, \d+ \w{3} \d+ \d+:\d+:\d+ (GMT|[+-]\d+)", fullmatch=True),
+    ),
+    st.binary()
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(st.sampled_from(["error", "message", "violations", "name"]), inner)
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+    | st.just(b"[" * 100_000),
+)
+def test_no_answer_ends_in_another_error(status: int, headers: dict[str, str], body: bytes) -> None:
+    """Whatever a server sends, the error is one of ours, and can be printed."""
+    with pytest.raises(HTTPError) as caught:
+        get_sandbox("demo").result(Answer(status, headers, body))
+
+    assert f"({status} to GET /api/v1/sandboxes/demo" in str(caught.value)
+
+
+def test_json_without_end_is_an_error() -> None:
+    """Also where the body does not matter."""
+    with pytest.raises(APIResponseError):
+        Operation("POST", "/p", nothing).result(Answer(200, {}, b"[" * 100_000))
