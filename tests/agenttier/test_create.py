@@ -262,6 +262,21 @@ def test_a_creation_can_be_closed() -> None:
     assert script.lines == []
 
 
+def test_a_task_made_of_a_creation_can_be_cancelled() -> None:
+    """Before it has sent anything."""
+
+    async def main() -> list[str]:
+        client, script = _async_client(CREATED)
+        async with client:
+            task = asyncio.create_task(client.create_sandbox("t"))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        return script.lines
+
+    assert asyncio.run(main()) == []
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_cancelled_task_deletes_what_it_made(backend: str) -> None:
     """Also where every await of a cancelled task is cancelled."""

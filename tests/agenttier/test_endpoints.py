@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agenttier import (
+    AgentTierClient,
     CommandResult,
     CurrentUser,
     ForwardedPort,
@@ -16,7 +17,7 @@ from agenttier import (
     Template,
 )
 
-from .conftest import RUNNING
+from .conftest import RUNNING, Script
 
 if TYPE_CHECKING:
     from .conftest import Colour
@@ -344,3 +345,30 @@ def test_from_env_says_what_is_missing(colour: Colour) -> None:
 
     with pytest.raises(InvalidRequestError, match="AGENTTIER_API_URL is not set"):
         cls.from_env()
+
+
+@pytest.mark.parametrize(
+    ("method", "answers"),
+    [
+        ("wait_until_running", [(200, {**RUNNING, "status": ""}), (200, RUNNING)]),
+        ("wait_until_stopped", [(200, RUNNING), (200, {**RUNNING, "status": "Stopped"})]),
+        ("wait_until_terminated", [(200, RUNNING), (404, {"error": "sandbox demo not found"})]),
+    ],
+)
+def test_each_wait_has_its_goal(colour: Colour, method: str, answers: list[Any]) -> None:
+    """Running, Stopped, gone: two looks, and the pause between them."""
+    client, script = colour.script(*answers)
+
+    colour.call(getattr(client.sandbox("demo"), method))
+
+    assert script.lines == ["GET /api/v1/sandboxes/demo"] * 2
+    assert script.clock.pauses == [0.002]
+
+
+def test_the_phase_is_a_property_where_that_can_be() -> None:
+    """Synchronously; reading it is a request."""
+    script = Script((200, RUNNING))
+    with AgentTierClient("http://router", transport=script) as client:
+        assert client.sandbox("demo").phase is SandboxPhase.RUNNING
+
+    assert script.lines == ["GET /api/v1/sandboxes/demo"]

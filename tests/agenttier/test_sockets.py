@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import ssl
 import threading
@@ -68,6 +69,18 @@ def test_a_call_goes_over_the_wire(colour: Colour) -> None:
         "",
         "",
     ]
+
+
+def test_a_wait_over_the_wire_pauses_in_real_time(colour: Colour) -> None:
+    """Where the transport brings no clock of its own."""
+    phases = iter(["", "Running"])
+
+    def serve(connection: socket.socket) -> None:
+        body = json.dumps({**RUNNING, "status": next(phases)}).encode()
+        answering(body)(connection)
+
+    with listening(serve) as url:
+        assert colour.call(colour.client(url=url).sandbox("demo").wait_until_running).phase
 
 
 def test_nobody_listens(colour: Colour) -> None:
