@@ -208,6 +208,16 @@ def test_a_vector_on_a_sandbox(
         ("POST /healthz", ["Date: <date>", "Content-Length: 0"]),
         ("HEAD /healthz", ["Date: <date>"]),
         (
+            f"HEAD {S}/zz/preview/x",
+            [
+                *CORS,
+                "Content-Type: application/json",
+                "X-Request-Id: <16 hex>",
+                "Date: <date>",
+                "Content-Length: 28",
+            ],
+        ),
+        (
             "GET /api/v1/nope",
             [
                 "Content-Type: text/plain; charset=utf-8",

@@ -167,6 +167,16 @@ def test_a_key_expires_on_the_fakes_clock(router: FakeRouter) -> None:
     assert shown["id"] in {key["id"] for key in json.loads(router.get(KEYS).body)["keys"]}
 
 
+def test_preferences_nested_too_deep_are_refused(router: FakeRouter) -> None:
+    """As Go does at 10,000, though earlier."""
+    deep = b'{"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
+
+    assert short(router.put("/api/v1/user/preferences", deep)) == (
+        400,
+        b'{"error":"invalid request body: exceeded max depth"}\n',
+    )
+
+
 @pytest.mark.parametrize(
     ("sent", "stored"),
     [

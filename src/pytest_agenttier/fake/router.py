@@ -124,7 +124,7 @@ class Router:
         response.headers += self._release.headers
         response.headers.append(("X-Request-Id", request_id))
         response.headers.sort()
-        self._finish(response)
+        self._finish(response, request.method)
         self._log(request, response, request_id, call.caller.sub, call.sandbox)
         return response
 
@@ -153,11 +153,7 @@ class Router:
             response = empty_response(405)
         else:
             response = plain_response(404, "404 page not found")
-        self._finish(response)
-        if request.method == "HEAD":
-            response.body = b""
-            if response.status != 404:
-                response.headers.remove(("Content-Length", "0"))
+        self._finish(response, request.method)
         return response
 
     def _matched(
@@ -185,12 +181,16 @@ class Router:
             self.not_built.add(endpoint)
             return error_response(501, f"not built yet: {endpoint}")
 
-    def _finish(self, response: Response) -> None:
+    def _finish(self, response: Response, method: str) -> None:
         """What Go's server adds: date, length, and a type where the handler set none (1.5)."""
         headers, body = response.headers, response.body
         headers.append(("Date", self._now()))
         if response.status == 204 or not isinstance(body, bytes) or len(body) > _GO_BUFFER:
             return
+        if method == "HEAD":
+            response.body = b""
+            if not body:
+                return
         headers.append(("Content-Length", str(len(body))))
         if body and not any(name == "Content-Type" for name, _ in headers):
             headers.append(("Content-Type", "text/plain; charset=utf-8"))

@@ -78,7 +78,11 @@ def get_preferences(call: Call) -> Response:
 
 def set_preferences(call: Call) -> Response:
     """PUT /user/preferences (contract 8.10)."""
-    text = encode_free(call.decode_any(_PREFERENCES))
+    try:
+        text = encode_free(call.decode_any(_PREFERENCES))
+    except RecursionError as error:
+        # Go's stack holds more than Python's; what is refused here is nested absurdly deep.
+        raise Refusal(400, "invalid request body: exceeded max depth") from error
     call.state.set_preferences(call.caller.sub, text)
     return _stored_json(text)
 
