@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from . import EngineUnavailable
 from .node import frames
+from .node.kinds import NOBODY
 from .node.main import READY
 from .obstacles import explain
 
@@ -30,12 +31,17 @@ _START_TIMEOUT = 30.0  # seconds until a node that says nothing is given up
 class Place:
     """One sandbox's pod, or its directory on the host."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, user: int | None) -> None:
         self._control = control
+        self._user = user
+        """Whom its commands are on the host, if not the one who starts them."""
         self._lock = threading.Lock()
 
     def ask(self, command: bytes, descriptors: tuple[int, int, int]) -> None:
         """Ask the agent to run a command; where it is gone, the descriptors are closed unheard."""
+        if self._user is not None:
+            for stream in descriptors[:2]:
+                os.fchown(stream, self._user, -1)  # so that /dev/stdout can be opened
         with self._lock, contextlib.suppress(OSError):
             frames.send(self._control, command, descriptors)
 
@@ -62,19 +68,12 @@ class Node:
     """
 
     def __init__(self, kind: PlaceKind) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
+        self._user = NOBODY if kind == "pod" and os.getuid() == 0 else None
         self._lock = threading.Lock()
+        self.directory = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
         self._socket, theirs = socket.socketpair()
         with theirs:
-            arguments = (os.fspath(Path(__file__).parent), kind, os.fspath(self.directory))
-            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
-                [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={},
-                start_new_session=True,  # no signal from the terminal
-            )
+            self._process = _launch(theirs, kind, self.directory)
         try:
             self._check_ready()
         except BaseException:
@@ -87,7 +86,7 @@ class Node:
         fields = ("start", volume, hostname, workdir, *(f"{k}={v}" for k, v in env.items()))
         with theirs:
             self._order(*fields, descriptor=theirs.fileno())
-        return Place(control)
+        return Place(control, self._user)
 
     def delete(self, volume: str) -> None:
         """Have a volume removed as soon as no place is on it. Does not wait."""
@@ -98,7 +97,8 @@ class Node:
         with contextlib.suppress(OSError):  # it has ended already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-        self._process.wait()
+        if self._process is not None:
+            self._process.wait()
         if self.directory.exists():  # the node was killed before it could remove it
             shutil.rmtree(self.directory)
 
@@ -107,7 +107,7 @@ class Node:
         told = frames.receive(self._socket)
         self._socket.settimeout(None)
         if told is None:
-            raise EngineUnavailable(f"{sys.executable} -I -S could not start the node process")
+            raise EngineUnavailable(f"{sys.executable} -I -S did not run the node's program")
         if told.payload != READY:
             raise EngineUnavailable(explain(told.fields()))
 
@@ -119,3 +119,21 @@ class Node:
                 frames.send(self._socket, message, descriptors)
         except OSError as error:
             raise EngineUnavailable(f"the node process has ended: {error}") from error
+
+
+def _launch(
+    host: socket.socket, kind: PlaceKind, directory: Path
+) -> subprocess.Popen[bytes] | None:
+    """Start the node's program; None where this interpreter cannot even be run again."""
+    arguments = (os.fspath(Path(__file__).parent), kind, os.fspath(directory))
+    try:
+        return subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-I", "-S", "-c", _BOOT, *arguments],
+            stdin=host.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            start_new_session=True,  # no signal from the terminal
+        )
+    except OSError:
+        return None

@@ -107,10 +107,14 @@ class NodeRuntime:
         place = self._place(sandbox, spec, node)
         keep = HTTP_KEEPS if transport == "http" else SPDY_KEEPS
         encoded = command.encode("utf-8", "surrogateescape")
-        with Process(place, encoded, keep=keep, disconnected=disconnected) as process:
-            if transport == "spdy":
-                return over_spdy(process)
-            return over_http(process, timeout=timeout, address=sandbox.address)
+        try:
+            with Process(place, encoded, keep=keep, disconnected=disconnected) as process:
+                if transport == "spdy":
+                    return over_spdy(process)
+                return over_http(process, timeout=timeout, address=sandbox.address)
+        except EngineUnavailable:  # its place did not come up: the next command tries again
+            self.stop(spec.uid)
+            raise
 
     def stop(self, uid: str) -> None:
         """Kill a sandbox's pod, and with it processes and ``/tmp``; its volume stays."""

@@ -66,17 +66,24 @@ class Answer:
 
 @dataclass(slots=True)
 class _Script:
+    """The answers of one scope, and of those around it."""
+
+    outer: _Script | None = None
     answers: list[Answer] = field(default_factory=list[Answer])
     unexpected: list[ExecRequest] = field(default_factory=list[ExecRequest])
 
+    def all_answers(self) -> list[Answer]:
+        """In the order in which they are tried: those of the innermost scope first."""
+        return self.answers + (self.outer.all_answers() if self.outer else [])
+
 
 class Scripted:
-    """The answers of a fake Router, in the order in which they were registered. Thread-safe."""
+    """The answers of a fake Router. Thread-safe."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
-        self._lock = threading.RLock()
-        self._script = _Script()
+        self._lock = threading.Lock()
+        self._script: _Script = _Script()
 
     def register(
         self,
@@ -92,7 +99,7 @@ class Scripted:
         """Answer a command without running it.
 
         Of the answers that fit a command, the one registered first is given, until it was given
-        ``times`` times.
+        ``times`` times; those of an inner `scope` come before those around it.
 
         Args:
             command: The exact text; or a pattern that must match all of it; or a function.
@@ -114,29 +121,26 @@ class Scripted:
         return answer
 
     def unused(self) -> list[Answer]:
-        """Answers that were not given as often as they were registered for, or never."""
+        """Answers of this scope that were given less often than registered for, or never."""
         with self._lock:
             return [each for each in self._script.answers if each.used < (each.times or 1)]
 
     def unexpected(self) -> list[ExecRequest]:
-        """Commands that nothing answered, in the order in which they came."""
+        """Commands in this scope that nothing answered, in the order in which they came."""
         with self._lock:
             return list(self._script.unexpected)
 
     def reset(self) -> None:
-        """Forget all answers and all unexpected commands."""
+        """Forget the answers and the unexpected commands of this scope."""
         with self._lock:
-            self._script = _Script()
+            self._script = _Script(self._script.outer)
 
     @contextmanager
     def scope(self) -> Generator[None, None, None]:
-        """A stretch of time whose answers go with it; those from before stay in force.
-
-        What `unused` and `unexpected` report inside belongs to the stretch and what was there.
-        """
+        """A stretch of time with answers of its own: tried first, and gone at its end."""
         with self._lock:
             outer = self._script
-            self._script = _Script(list(outer.answers))
+            self._script = _Script(outer)
         try:
             yield
         finally:
@@ -150,7 +154,8 @@ class Scripted:
             ExecFailed: it takes longer than the transport waits (contract 5.1).
         """
         with self._lock:
-            found = next((each for each in self._script.answers if each.fits(request)), None)
+            answers = self._script.all_answers()
+            found = next((each for each in answers if each.fits(request)), None)
             if found is None:
                 return None
             found.used += 1
@@ -162,7 +167,7 @@ class Scripted:
         """Note a command that nothing answers; what to raise for it."""
         with self._lock:
             self._script.unexpected.append(request)
-            registered = [f"  {each}" for each in self._script.answers] or ["  nothing"]
+            registered = [f"  {each}" for each in self._script.all_answers()] or ["  nothing"]
         return UnexpectedCommand(
             f"sandbox {request.sandbox} got a command that no script answers:"
             f" {request.command!r}\nRegistered:\n" + "\n".join(registered) + "\nAnswer it:\n"

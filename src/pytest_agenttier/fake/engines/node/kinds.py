@@ -12,7 +12,8 @@ from . import image, linux
 
 WORKSPACE = "/workspace"
 _USER = 1000
-_NOBODY = 65534
+NOBODY = 65534
+"""Whom the user of a pod is on the host where root runs it: one who owns nothing there."""
 
 _HIDDEN_BY_READ_ONLY = ("sys", "sysrq-trigger")
 _HIDDEN_BY_NOTHING = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list")
@@ -59,16 +60,16 @@ class Pod:
     """A set of Linux namespaces; all rights in them are gone before the first command runs."""
 
     _pids: int
+    _user_limits: int
 
     def isolate(self) -> None:
         """Become an ordinary user, first process of a new user and PID namespace."""
         if os.getuid() == 0:
-            # A user that owns nothing on the host: even what a namespace failed to hide from
-            # uid 0 stays out of reach.
-            os.chown(".", _NOBODY, _NOBODY)  # the volumes
+            # Even what a namespace fails to hide from uid 0 stays out of reach.
+            os.chown(".", NOBODY, NOBODY)  # the volumes
             os.setgroups([])
-            os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-            os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
             linux.set_readable(True)  # its own /proc/self/uid_map, otherwise root's
         uid, gid = os.getuid(), os.getgid()
         linux.unshare(linux.NEW_USER | linux.NEW_PIDS, "making a user namespace")
@@ -100,6 +101,7 @@ class Pod:
             "making the namespaces of a pod",
         )
         linux.mount("proc", "/proc", _WRITABLE | linux.NO_EXEC)
+        self._user_limits = os.open("/proc/sys/user", os.O_RDONLY | os.O_CLOEXEC)
         for name in _HIDDEN_BY_READ_ONLY:
             if os.path.exists(f"/proc/{name}"):
                 linux.bind(f"/proc/{name}", f"/proc/{name}", linux.READ_ONLY)
@@ -120,6 +122,8 @@ class Pod:
         linux.mount("tmpfs", "/tmp", _WRITABLE, "size=256m,mode=1777")  # noqa: S108 - inside
         linux.unshare(linux.NEW_USER, "making the user namespace of a pod")
         linux.map_ids(inside=_USER, outside_uid=0, outside_gid=0)
+        linux.write("max_user_namespaces", "0", directory=self._user_limits)
+        os.close(self._user_limits)
         linux.drop_capabilities()
         linux.forbid_new_privileges()
         linux.set_readable(False)

@@ -110,20 +110,21 @@ def enter_root(root: str) -> None:
 
 def map_ids(*, inside: int, outside_uid: int, outside_gid: int) -> None:
     """Give the new user namespace its one user and its one group."""
-    _set("setgroups", "deny")
-    _set("uid_map", f"{inside} {outside_uid} 1")
-    _set("gid_map", f"{inside} {outside_gid} 1")
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"{inside} {outside_uid} 1")
+    write("/proc/self/gid_map", f"{inside} {outside_gid} 1")
 
 
-def _set(name: str, content: str) -> None:
+def write(name: str, content: str, directory: int | None = None) -> None:
+    """Set what a file of ``/proc`` stands for; its name may be relative to an open directory."""
     try:
-        descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
         try:
             os.write(descriptor, content.encode())
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, f"setting up {name}") from None
+        raise OSError(error.errno, error.strerror, f"writing {name}") from None
 
 
 def bring_loopback_up() -> None:
