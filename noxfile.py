@@ -1,4 +1,4 @@
-"""What CI runs, by the same names: ``nox -s tests``, ``nox -s lint types imports``, …"""
+"""What CI runs, by the same names: ``nox -s tests``, ``nox -s lint types imports``."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Branch coverage; a plugin is imported before pytest-cov could look, hence ``coverage run``."""
+    """Branch coverage; pytest-cov would look only after plugins are imported."""
     session.install(*group("test"), "coverage>=7.6", ".[pod]")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)

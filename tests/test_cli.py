@@ -42,7 +42,7 @@ def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, st
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serve_prints_url_and_key_and_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
-    """Two lines, an ordinary user's key, exit code 0, and nothing on stderr."""
+    """Two lines, an ordinary user's key, exit code 0, and a log of what was answered."""
     with serving("--port", "0") as (process, printed):
         answer = httpx.get(
             printed["AGENTTIER_API_URL"] + "/api/v1/user/me",
@@ -54,7 +54,7 @@ def test_serve_prints_url_and_key_and_ends_cleanly_on_a_signal(number: signal.Si
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", printed["AGENTTIER_API_URL"])
     assert re.fullmatch(r"atk_[\w-]{43}", printed["AGENTTIER_API_KEY"])
     assert answer.json()["isAdmin"] is False
-    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert (process.returncode, stdout, stderr) == (0, "", "GET /api/v1/user/me 200\n")
 
 
 def test_dev_auth_needs_no_key_and_prints_none() -> None:

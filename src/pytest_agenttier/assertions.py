@@ -7,7 +7,6 @@ the same from an editable install, a wheel and ``unittest``.
 from __future__ import annotations
 
 import difflib
-import re
 import shlex
 import signal
 import time
@@ -20,6 +19,8 @@ import anyio
 from agenttier import AsyncSandbox
 
 if TYPE_CHECKING:
+    import re
+
     from agenttier import CommandResult, Sandbox
 
 T = TypeVar("T")
@@ -218,9 +219,9 @@ def _wrong_text(name: str, expected: Expected, got: str) -> Iterator[str]:
 
 
 def _diff(expected: str, got: str) -> Iterator[str]:
-    sides = [text.splitlines(keepends=True) for text in (expected, got)]
-    # Without their first two lines, which name files.
-    for line in list(difflib.unified_diff(*sides, n=2))[2:]:
+    before, after = expected.splitlines(keepends=True), got.splitlines(keepends=True)
+    # The first two lines name files.
+    for line in list(difflib.unified_diff(before, after, n=2))[2:]:
         text = _shortened(line.rstrip("\n"))
         yield f"  {text}" if line.endswith("\n") else f"  {text}  (no newline at its end)"
 

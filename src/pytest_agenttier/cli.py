@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from types import FrameType
 
+    from pytest_agenttier.fake.wire import Request, Response
+
 _SERVE = """\
 Serve a fake Router on 127.0.0.1 until interrupted. It prints what a client needs:
 
   AGENTTIER_API_URL=http://127.0.0.1:PORT
   AGENTTIER_API_KEY=atk_...
 
-The key is that of an ordinary user. Nothing is kept when it ends.
+The key is that of an ordinary user. Every answer is logged on standard error, a line each: method,
+path, status. Nothing is kept when it ends.
 """
 
 
@@ -78,13 +81,29 @@ def _serve(options: argparse.Namespace) -> None:
     with (
         _interruption() as interrupted,
         FakeRouter(release=options.release, exec=options.exec, dev_auth=options.dev_auth) as router,
-        LoopbackServer(router, options.port) as server,
+        LoopbackServer(_Logged(router), options.port) as server,
     ):
         sys.stdout.write(f"AGENTTIER_API_URL={server.url}\n")
         if not options.dev_auth:
             sys.stdout.write(f"AGENTTIER_API_KEY={router.api_key}\n")
         sys.stdout.flush()
         interrupted.recv(1)
+
+
+class _Logged:
+    """A router that logs what it answers."""
+
+    def __init__(self, router: FakeRouter) -> None:
+        self.clock = router.clock
+        self._router = router
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request, and say so."""
+        response = self._router.handle(request)
+        path = request.target.partition("?")[0]  # a query may hold a token
+        sys.stderr.write(f"{request.method} {path} {response.status}\n")
+        sys.stderr.flush()
+        return response
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -11,12 +10,11 @@ from contextlib import (
 )
 from typing import TYPE_CHECKING
 
-import anyio
-
 from agenttier import SandboxTimeoutError
 from pytest_agenttier.options import Complete, SandboxOptions, completed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from datetime import timedelta
 
     from agenttier import AsyncSandbox, Sandbox
@@ -69,9 +67,7 @@ class SandboxFactory:
         return self.make([options], SandboxOptions())
 
     @contextmanager
-    def make(
-        self, layers: Sequence[SandboxOptions], conftest: SandboxOptions
-    ) -> Iterator[Sandbox]:
+    def make(self, layers: Sequence[SandboxOptions], conftest: SandboxOptions) -> Iterator[Sandbox]:
         """A sandbox from options in layers, the first counting most; ``conftest`` stands behind."""
         options = completed(layers, self._template, conftest, self._run.settings)
         with self._run.deleting() as name:
@@ -119,7 +115,9 @@ class AsyncSandboxFactory:
             storage_size=storage_size,
             wait_timeout=wait_timeout,
         )
-        return self._make(completed([options], self._template, SandboxOptions(), self._run.settings))
+        return self._make(
+            completed([options], self._template, SandboxOptions(), self._run.settings)
+        )
 
     @asynccontextmanager
     async def _make(self, options: Complete) -> AsyncIterator[AsyncSandbox]:
@@ -144,7 +142,5 @@ def _way_out(options: Complete) -> Iterator[None]:
         yield
     except SandboxTimeoutError as error:
         longer = max(options.wait_timeout * 2, 60)
-        error.hint = (
-            f"Longer: --agenttier-wait-timeout={longer:g}. What was made is being deleted."
-        )
+        error.hint = f"Longer: --agenttier-wait-timeout={longer:g}. What was made is being deleted."
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +10,9 @@ import pytest
 from pytest_agenttier import settings as _settings
 
 if TYPE_CHECKING:
-    from agenttier import AgentTierClient, AsyncAgentTierClient, AsyncSandbox, Sandbox
+    from collections.abc import Iterator, Mapping
 
+    from agenttier import AgentTierClient, AsyncAgentTierClient, AsyncSandbox, Sandbox
     from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
     from pytest_agenttier.fake import FakeRouter
     from pytest_agenttier.options import SandboxOptions
@@ -63,9 +63,7 @@ def agenttier_template(request: pytest.FixtureRequest) -> str:
 
     With several ``--agenttier-template`` each test that makes a sandbox runs once per template.
     """
-    template: str = getattr(
-        request, "param", request.config.stash[_settings.KEY].template.value[0]
-    )
+    template: str = getattr(request, "param", request.config.stash[_settings.KEY].template.value[0])
     return template
 
 
@@ -107,7 +105,7 @@ def agenttier_env(_agenttier_run: Run, agenttier_url: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def sandbox_factory(_agenttier_run: Run, agenttier_template: str) -> SandboxFactory:
-    """Makes sandboxes: ``with sandbox_factory(template="…") as sandbox:``.
+    """Makes sandboxes, as in ``with sandbox_factory(template="…") as sandbox:``.
 
     For several in one test, and for wider scopes: redefine ``sandbox`` with
     ``@pytest.fixture(scope="module")`` and yield from the factory.
@@ -117,7 +115,7 @@ def sandbox_factory(_agenttier_run: Run, agenttier_template: str) -> SandboxFact
 
 @pytest.fixture(scope="session")
 def async_sandbox_factory(_agenttier_run: Run, agenttier_template: str) -> AsyncSandboxFactory:
-    """Makes sandboxes in async code: ``async with async_sandbox_factory() as sandbox:``."""
+    """Makes sandboxes in async code, as in ``async with async_sandbox_factory() as sandbox:``."""
     return _agenttier_run.async_factory(agenttier_template)
 
 
@@ -149,7 +147,7 @@ def async_sandbox(
 
 def _sandbox(
     request: pytest.FixtureRequest, factory: SandboxFactory, conftest: SandboxOptions
-) -> Generator[Sandbox]:
+) -> Iterator[Sandbox]:
     from pytest_agenttier.options import from_markers, from_parameter
 
     layers = [from_markers(request.node)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    import pytest
+
     from pytest_agenttier.settings import Settings
 
 
@@ -39,7 +40,7 @@ class SandboxOptions:
         """These options, completed by those ``behind`` them."""
         return dataclasses.replace(behind, **self.given())
 
-    def given(self) -> dict[str, object]:
+    def given(self) -> dict[str, Any]:  # each field's own type
         """The fields that are not None."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value is not None}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,12 +30,15 @@ from pytest_agenttier.fixtures import (
     sandbox_factory,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 # pytest takes the fixtures from this module, as from every plugin.
 __all__ = [
+    "_agenttier_run",
     "agenttier_async_client",
     "agenttier_client",
     "agenttier_env",
-    "_agenttier_run",
     "agenttier_sandbox_options",
     "agenttier_template",
     "agenttier_templates",
@@ -69,7 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_settings.KEY] = _settings.resolve(config)
     workerinput: dict[str, Any] = getattr(config, "workerinput", {})  # xdist's; any plugin adds
     config.stash[naming.KEY] = naming.Namer(
-        workerinput.get(_RUN_INPUT) or naming.new_run(time.time()), workerinput.get("workerid", "main")
+        workerinput.get(_RUN_INPUT) or naming.new_run(time.time()),
+        workerinput.get("workerid", "main"),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,8 @@ from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
 from pytest_agenttier.fake import FakeRouter
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
     from pytest_agenttier.naming import Namer
     from pytest_agenttier.settings import Settings
 

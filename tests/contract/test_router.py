@@ -152,9 +152,7 @@ def test_a_name_that_is_taken_is_a_500(mount: Mount) -> None:
 
     assert answer == (
         500,
-        error(
-            f'failed to create sandbox: sandboxes.agenttier.io \\"{name}\\" already exists'
-        ),
+        error(f'failed to create sandbox: sandboxes.agenttier.io \\"{name}\\" already exists'),
     )
 
 
@@ -172,9 +170,7 @@ def test_a_name_that_cannot_be_one_is_a_500(mount: Mount) -> None:
 def test_a_template_that_is_not_there_ends_in_error(mount: Mount) -> None:
     """201 first (contract 4.3)."""
     name = mount.name()
-    body = (
-        f'{{"name":"{name}","templateRef":{{"name":"no-such","kind":"ClusterSandboxTemplate"}}}}'
-    )
+    body = f'{{"name":"{name}","templateRef":{{"name":"no-such","kind":"ClusterSandboxTemplate"}}}}'
 
     assert mount.send("POST", "/sandboxes", body)[0] == 201
 

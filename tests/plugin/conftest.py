@@ -47,8 +47,9 @@ def calls(router: FakeRouter, method: str, status: int) -> list[str]:
 
 
 def leftovers(router: FakeRouter) -> bytes:
-    """The list of sandboxes, as it goes over the wire, once deletes had a look's time (4.7)."""
-    router.get("/api/v1/sandboxes")
+    """The list of sandboxes on the wire; stops and deletes are seen some looks later (4.7)."""
+    for _ in range(3):
+        router.get("/api/v1/sandboxes")
     body = router.get("/api/v1/sandboxes").body
     if not isinstance(body, bytes):
         raise TypeError("a list is no stream")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PARALLEL = 8
 
@@ -59,9 +62,7 @@ class Terminator:
         with ThreadPoolExecutor(min(_PARALLEL, len(names))) as pool:
             outcomes = list(pool.map(self._attempt, names))
         return {
-            name: error
-            for name, error in zip(names, outcomes, strict=True)
-            if error is not None
+            name: error for name, error in zip(names, outcomes, strict=True) if error is not None
         }
 
     def _attempt(self, name: str) -> Exception | None:
