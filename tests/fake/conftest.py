@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from pytest_agenttier.fake import FakeRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# How long an example takes is no property of the fake.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ class Recorder:
     def __init__(self, result: ExecResult | ExecFailed) -> None:
         self.result = result
         self.asked: list[tuple[PodSpec, str, int, str]] = []
-        self.ended: list[tuple[str, str]] = []
 
     def exec(self, spec, command, *, timeout, transport, disconnected):  # type: ignore[no-untyped-def] # the protocol has the types
         self.asked.append((spec, command, timeout, transport))
@@ -29,13 +28,13 @@ class Recorder:
         return self.result
 
     def stop(self, uid: str) -> None:
-        self.ended.append(("stop", uid))
+        """Nothing runs here."""
 
     def delete(self, uid: str) -> None:
-        self.ended.append(("delete", uid))
+        """Nothing is kept here."""
 
     def close(self) -> None:
-        self.ended.append(("close", ""))
+        """Nothing is open."""
 
 
 def run(router: FakeRouter, body: bytes) -> tuple[int, object]:
@@ -173,25 +172,6 @@ def test_a_long_answer_has_no_length(router: FakeRouter) -> None:
 
     assert "Content-Length" not in dict(long.headers)
     assert dict(fits.headers)["Content-Length"] == "2048"
-
-
-def test_the_node_hears_of_each_end_once(router: FakeRouter) -> None:
-    """A stop when it shows Stopped, a delete when it is gone."""
-    recorder = install(router, ExecResult(b"", b"", 0))
-    state = router.cluster.state
-    state._controller._on_stop, state._on_delete = recorder.stop, recorder.delete
-    router.create("demo")
-    path = "/api/v1/sandboxes/demo"
-
-    router.post(f"{path}/stop")
-    router.get(path)
-    assert recorder.ended == []
-    router.get(path)
-    assert [what for what, _ in recorder.ended] == ["stop"]
-    router.delete(path)
-    router.get(path)
-    router.get(path)
-    assert [what for what, _ in recorder.ended] == ["stop", "delete"]
 
 
 def test_commands_run_side_by_side(router: FakeRouter) -> None:
