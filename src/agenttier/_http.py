@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 # What a look whose deadline is near may still take; without it the last look could not succeed.
 _LEAST_PATIENCE = 5.0
-
+_NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 
 # A wait asks for the same address again and again, and parsing it costs a quarter of a call.
 _url = lru_cache(maxsize=128)(httpx.URL)
@@ -217,6 +217,7 @@ def open_async_driver(
     verify: bool | str,
     retry: RetryConfig | None,
     transport: AsyncTransport | None,
+    keep_alive: bool,
 ) -> AsyncDriver:
     """A driver for the Router at ``api_url``."""
     requests = _own_requests(api_url, auth, timeout)
@@ -224,7 +225,8 @@ def open_async_driver(
         clock = _clock_of(transport)
         send = _straight_through_async(transport)
         return AsyncDriver(requests, send, transport.aclose, clock=clock, retry=retry)
-    client = _with_proxies(httpx.AsyncClient, _ssl_context(requests.address, verify))
+    make = httpx.AsyncClient if keep_alive else partial(httpx.AsyncClient, limits=_NONE_KEPT)
+    client = _with_proxies(make, _ssl_context(requests.address, verify))
     return AsyncDriver(requests, client.send, client.aclose, clock=SystemClock(), retry=retry)
 
 

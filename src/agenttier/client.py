@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agenttier._http import open_async_driver, open_driver
 from agenttier._resources import sandboxes, templates, user
+from agenttier._resources.sandboxes import NewSandbox
 from agenttier._resources.waiting import CREATED, DEFAULT_TIMEOUT, check_limits, wait_for
 from agenttier.auth import auto_detect_auth
 from agenttier.exceptions import InvalidRequestError
@@ -64,6 +65,8 @@ class AgentTierClient:
             retry=retry,
             transport=transport,
         )
+        # The pytest plugin puts a flow of its own here, to book what is made.
+        self._creation = sandboxes.creation
 
     @classmethod
     def from_env(cls) -> Self:
@@ -106,15 +109,8 @@ class AgentTierClient:
             SandboxErrorState: It ended in Error, as with a template that there is not.
         """
         limit = _wait_limit(wait)
-        flow = sandboxes.creation(
-            template,
-            name,
-            namespace=namespace,
-            timeout=timeout,
-            idle_timeout=idle_timeout,
-            storage_size=storage_size,
-        )
-        sandbox = self._handle_on(self._http.run(flow))
+        new = NewSandbox(template, name, namespace, timeout, idle_timeout, storage_size)
+        sandbox = self._handle_on(self._http.run(self._creation(new)))
         if limit is not None:
             with ExitStack() as unless_running:
                 unless_running.enter_context(sandbox)
@@ -189,6 +185,9 @@ class AgentTierClient:
 class AsyncAgentTierClient:
     """A connection to a Router; share one between tasks, and close it at the end."""
 
+    # A kept connection belongs to the event loop that opened it; the pytest plugin keeps none.
+    _keep_alive = True
+
     def __init__(
         self,
         api_url: str,
@@ -206,7 +205,9 @@ class AsyncAgentTierClient:
             verify=verify,
             retry=retry,
             transport=transport,
+            keep_alive=self._keep_alive,
         )
+        self._creation = sandboxes.creation
 
     @classmethod
     def from_env(cls) -> Self:
@@ -234,15 +235,8 @@ class AsyncAgentTierClient:
                 await sandbox.exec("make test")
         """
         limit = _wait_limit(wait)
-        flow = sandboxes.creation(
-            template,
-            name,
-            namespace=namespace,
-            timeout=timeout,
-            idle_timeout=idle_timeout,
-            storage_size=storage_size,
-        )
-        return SandboxCreation(self._created(flow, limit))
+        new = NewSandbox(template, name, namespace, timeout, idle_timeout, storage_size)
+        return SandboxCreation(self._created(self._creation(new), limit))
 
     async def list_sandboxes(
         self, namespace: str | None = None, status: SandboxPhase | str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
@@ -17,6 +18,7 @@ from agenttier import (
     AsyncAgentTierClient,
     auto_detect_auth,
 )
+from agenttier._resources import sandboxes
 from pytest_agenttier import naming
 from pytest_agenttier import settings as _settings
 from pytest_agenttier.cleanup.terminator import Terminator
@@ -26,12 +28,19 @@ from pytest_agenttier.fake import FakeRouter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from agenttier import SandboxSummary
+    from agenttier._operation import Flow
+    from agenttier._resources.sandboxes import NewSandbox
     from pytest_agenttier.naming import Namer
     from pytest_agenttier.settings import Settings
 
 _CREDENTIALS = ("AGENTTIER_API_KEY", "AGENTTIER_TOKEN")
 # Calls in process need a host in their URL; this one resolves nowhere (RFC 2606).
 _IN_PROCESS_URL = "http://router.invalid"
+
+
+class _AnyLoopClient(AsyncAgentTierClient):
+    _keep_alive = False
 
 
 class Run:
@@ -75,17 +84,19 @@ class Run:
             client = AgentTierClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
+        client._creation = self._creation
         return client
 
     @cached_property
     def async_client(self) -> AsyncAgentTierClient:
         """The asynchronous twin; it keeps no connection, so that any event loop may use it."""
         if self.router is None:
-            client = AsyncAgentTierClient(self.url, auto_detect_auth())
+            client = _AnyLoopClient(self.url, auto_detect_auth())
         else:
-            client = AsyncAgentTierClient(
+            client = _AnyLoopClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
+        client._creation = self._creation
         return client
 
     @property
@@ -155,6 +166,23 @@ class Run:
         name = self.namer.next()
         self._terminator.intend(name)
         return name
+
+    def _creation(self, new: NewSandbox) -> Flow[SandboxSummary]:
+        """Create a sandbox for one of the clients, and book it.
+
+        A name of ours is deleted however far its create got; one that a test chose only once it
+        was made, since before that it may be somebody else's.
+        """
+        if new.name is None:
+            new = dataclasses.replace(new, name=self._own_name())
+        if new.name in self._terminator.remaining:
+            return sandboxes.created(sandboxes.create_sandbox(new), name_is_ours=True)
+        return self._booked(sandboxes.creation(new))
+
+    def _booked(self, creation: Flow[SandboxSummary]) -> Flow[SandboxSummary]:
+        summary = yield from creation
+        self._terminator.intend(summary.name)
+        return summary
 
     def _delete(self, name: str) -> None:
         self.client.sandbox(name).terminate(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -34,53 +35,43 @@ def new_name() -> str:
     return "sbx-" + base64.b32encode(secrets.token_bytes(8))[:12].decode().lower()
 
 
-def creation(
-    template: str,
-    name: str | None,
-    *,
-    namespace: str,
-    timeout: str | timedelta | None,
-    idle_timeout: str | timedelta | None,
-    storage_size: str | None,
-) -> Flow[SandboxSummary]:
+@dataclass(frozen=True, slots=True)
+class NewSandbox:
+    """What a sandbox is to be; without a name, one is made."""
+
+    template: str
+    name: str | None
+    namespace: str
+    timeout: str | timedelta | None
+    idle_timeout: str | timedelta | None
+    storage_size: str | None
+
+
+def creation(new: NewSandbox) -> Flow[SandboxSummary]:
     """Create a sandbox, and find out what happened if the answer is lost (contract 3.1)."""
-    operation = create_sandbox(
-        template,
-        new_name() if name is None else name,
-        namespace=namespace,
-        timeout=timeout,
-        idle_timeout=idle_timeout,
-        storage_size=storage_size,
-    )
-    return _created(operation, name_is_ours=name is None)
+    if new.name is None:
+        return created(create_sandbox(replace(new, name=new_name())), name_is_ours=True)
+    return created(create_sandbox(new), name_is_ours=False)
 
 
-def create_sandbox(
-    template: str,
-    name: str,
-    *,
-    namespace: str,
-    timeout: str | timedelta | None,
-    idle_timeout: str | timedelta | None,
-    storage_size: str | None,
-) -> Operation[SandboxSummary]:
-    """Create a sandbox (contract 3.1)."""
-    if not template:
+def create_sandbox(new: NewSandbox) -> Operation[SandboxSummary]:
+    """Create a sandbox that has a name (contract 3.1)."""
+    if not new.template:
         raise InvalidRequestError("create_sandbox() needs the name of a template")
-    if not name:
+    if not new.name:
         raise InvalidRequestError("name='' names nothing; leave it out to have one made")
     body: dict[str, JsonValue] = {
-        "name": name,
-        "namespace": namespace,
+        "name": new.name,
+        "namespace": new.namespace,
         # Without the kind the template is searched among namespaced ones (contract 3.1).
-        "templateRef": {"name": template, "kind": "ClusterSandboxTemplate"},
+        "templateRef": {"name": new.template, "kind": "ClusterSandboxTemplate"},
     }
-    if timeout is not None:
-        body["timeout"] = go_duration(timeout)
-    if idle_timeout is not None:
-        body["idleTimeout"] = go_duration(idle_timeout)
-    if storage_size is not None:
-        body["storage"] = {"size": storage_size}
+    if new.timeout is not None:
+        body["timeout"] = go_duration(new.timeout)
+    if new.idle_timeout is not None:
+        body["idleTimeout"] = go_duration(new.idle_timeout)
+    if new.storage_size is not None:
+        body["storage"] = {"size": new.storage_size}
     return Operation("POST", path("sandboxes"), SandboxSummary.model_validate_json, body=body)
 
 
@@ -129,7 +120,8 @@ def terminate_sandbox(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
             raise
 
 
-def _created(operation: Operation[SandboxSummary], *, name_is_ours: bool) -> Flow[SandboxSummary]:
+def created(operation: Operation[SandboxSummary], *, name_is_ours: bool) -> Flow[SandboxSummary]:
+    """Send a create; if its answer is lost, look for what only we can have named so."""
     try:
         summary: SandboxSummary = yield operation
     except AgentTierError as lost:
