@@ -100,6 +100,8 @@ def test_where_no_engine_works_the_ways_out_are_named(monkeypatch: pytest.Monkey
             "making a user namespace",
             "sudo sysctl -w user.max_user_namespaces=15000",
         ),
+        ({}, errno.ENOSPC, "making a PID namespace", "user.max_*_namespaces"),
+        ({}, errno.EAGAIN, "", "ulimit -u"),
         ({}, errno.EPERM, "making a user namespace", "--security-opt seccomp=unconfined"),
         ({}, errno.EPERM, "mounting proc on /proc", "--security-opt systempaths=unconfined"),
         ({}, errno.ENOSYS, "restricting /usr (mount_setattr)", "Linux 5.12 or newer"),
@@ -115,7 +117,8 @@ def test_an_obstacle_is_named_with_the_line_that_removes_it(
     text = explain(told, sysctls.get)
 
     assert said in text
-    assert text.endswith(f"({step}: {os.strerror(number)})")
+    assert text.endswith(f"{os.strerror(number)})")
+    assert step in text
 
 
 def test_a_working_directory_that_cannot_be_is_an_error_of_the_engine(pod: AnySandbox) -> None:
@@ -155,3 +158,13 @@ def test_a_subprocess_works_in_a_directory_of_the_host(pods: None, tmp_path: Pat
         result = Sandbox(runtime).run('ls -A; [ "$PWD" = "$HOME" ] && echo same')
 
     assert result.stdout == b"same\n"
+
+
+def test_pods_are_a_matter_of_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere it is said at once."""
+    monkeypatch.setattr("sys.platform", "darwin")
+
+    with running("pod") as runtime, pytest.raises(EngineUnavailable) as raised:
+        Sandbox(runtime).run("true")
+
+    assert "  pod: pods are Linux namespaces, and this is darwin\n" in str(raised.value)

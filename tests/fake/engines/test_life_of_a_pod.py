@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -155,6 +156,21 @@ def test_nothing_is_left_after_the_process_is_killed(
     assert not directory.exists()
 
 
+def test_a_node_that_was_killed_is_named(own_runtime: NodeRuntime, marker: str) -> None:
+    """Its pods die with it, and the next sandbox hears of it."""
+    others = children_of(os.getpid())
+    Sandbox(own_runtime).run(f"sleep {marker} > /dev/null 2>&1 &")
+    [end] = ends_of(f"sleep {marker}")
+    [waiting] = children_of(os.getpid()) - others
+    [node] = children_of(waiting)
+
+    os.kill(node, signal.SIGKILL)
+
+    assert all_end([end])
+    with pytest.raises(EngineUnavailable, match="the node process has ended: it was killed"):
+        Sandbox(own_runtime).run("true")
+
+
 def test_a_command_under_way_fails_when_its_pod_is_stopped(pod: Sandbox) -> None:
     """Over HTTP the Router sees its connection end (contract 5.1)."""
     with ThreadPoolExecutor() as threads:
@@ -207,30 +223,31 @@ def test_many_sandboxes_run_at_the_same_time(own_runtime: NodeRuntime) -> None:
 def test_sandboxes_leave_nothing_in_this_process(own_runtime: NodeRuntime) -> None:
     """200 of them, each with a command and an end: no descriptor, no thread, no child more."""
     Sandbox(own_runtime).run("true")
-    before = open_descriptors(), threading.active_count(), children()
+    before = open_descriptors(), threading.active_count(), children_of(os.getpid())
 
     for _ in range(200):
         sandbox = Sandbox(own_runtime)
         sandbox.run("true")
         sandbox.delete()
 
-    assert (open_descriptors(), threading.active_count(), children()) == before
+    assert (open_descriptors(), threading.active_count(), children_of(os.getpid())) == before
 
 
 def test_commands_leave_nothing_in_their_pod(pod: Sandbox) -> None:
-    """200 of them: the pod has its first process, no zombie, and no descriptor more."""
+    """After 200 of them: no process but the first, no zombie, and no descriptor more."""
     for _ in range(200):
         pod.run("(true &)")
 
-    assert pod.run("ls -d /proc/[0-9]* | wc -l; ls -l /proc/self/fd | wc -l").stdout == b"4\n5\n"
+    alone = "until [ $(ls -d /proc/[0-9]* | wc -l) -le 5 ]; do :; done"  # 1, sh, $( ), ls, wc
+    assert pod.run(f"{alone}; ls /proc/self/fd | wc -l") == ExecResult(b"4\n", b"", 0)
 
 
 def open_descriptors() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def children() -> list[str]:
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+def children_of(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
 def together(*functions: Callable[[], ExecResult]) -> list[ExecResult]:

@@ -68,6 +68,8 @@ class Node:
     """
 
     def __init__(self, kind: PlaceKind) -> None:
+        if kind == "pod" and sys.platform != "linux":
+            raise EngineUnavailable(f"pods are Linux namespaces, and this is {sys.platform}")
         self._user = NOBODY if kind == "pod" and os.getuid() == 0 else None
         self._lock = threading.Lock()
         self.directory = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
@@ -84,8 +86,12 @@ class Node:
         """Order a place on a volume, which is made where it does not exist. Does not wait."""
         control, theirs = socket.socketpair()
         fields = ("start", volume, hostname, workdir, *(f"{k}={v}" for k, v in env.items()))
-        with theirs:
-            self._order(*fields, descriptor=theirs.fileno())
+        try:
+            with theirs:
+                self._order(*fields, descriptor=theirs.fileno())
+        except BaseException:
+            control.close()
+            raise
         return Place(control, self._user)
 
     def delete(self, volume: str) -> None:
@@ -118,7 +124,9 @@ class Node:
             with self._lock:
                 frames.send(self._socket, message, descriptors)
         except OSError as error:
-            raise EngineUnavailable(f"the node process has ended: {error}") from error
+            told = frames.receive(self._socket)
+            reason = explain(told.fields()) if told else "it was killed"
+            raise EngineUnavailable(f"the node process has ended: {reason}") from error
 
 
 def _launch(

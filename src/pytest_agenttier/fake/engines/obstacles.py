@@ -48,6 +48,8 @@ def _reason(number: int, step: str, sysctl: Callable[[str], str | None]) -> str:
             "user namespaces are limited to none; allow some:"
             " sudo sysctl -w user.max_user_namespaces=15000"
         )
+    if number in (errno.ENOSPC, errno.EAGAIN):
+        return "a limit is reached: see sysctl user.max_*_namespaces, and ulimit -u"
     if number in (errno.EPERM, errno.EACCES):
         return (
             "namespaces are refused, as by the seccomp filter of a container;"

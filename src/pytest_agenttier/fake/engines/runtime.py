@@ -22,6 +22,7 @@ Engine = Literal["pod", "subprocess", "scripted"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LONGEST_HOSTNAME = 63  # Kubernetes cuts the pod's name
 _HOME = "/home/sandbox"
 
 
@@ -156,7 +157,7 @@ class NodeRuntime:
             if sandbox.place is None:
                 sandbox.place = node.start(
                     sandbox.volume,
-                    hostname=f"{spec.name}-pod",
+                    hostname=f"{spec.name}-pod"[:_LONGEST_HOSTNAME].rstrip("-."),
                     workdir=spec.workdir,
                     env={**self._environment(sandbox, node), **spec.env},
                 )

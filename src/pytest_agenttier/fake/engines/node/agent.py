@@ -63,7 +63,7 @@ class Agent:
         """By the descriptor of the socket on which the host waits for the end."""
 
     def serve(self) -> None:
-        """Take commands until the control socket ends; then kill the shells that still run."""
+        """Take commands until the control socket ends; then kill those that still run."""
         woken = wake_at_child_exit()
         self._poll.register(self._control, select.POLLIN)
         self._poll.register(woken, select.POLLIN)
@@ -131,7 +131,7 @@ class Agent:
 
     def _kill_shells(self) -> None:
         for pid, _ in self._shells.values():
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
 
 
 def _tell(host: socket.socket, letter: bytes, number: int) -> None:

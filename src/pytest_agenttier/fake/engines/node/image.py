@@ -68,6 +68,7 @@ def build() -> None:
     linux.mount("proc", f"{_ROOT}/proc", linux.NO_SUID | linux.NO_DEVICES | linux.NO_EXEC)
     linux.enter_root(_ROOT)
     linux.restrict("/", linux.READ_ONLY, recursive=False)
+    os.stat("/bin/sh")  # not every host has it in /usr
 
 
 def _copy_system_directory(name: str) -> None:

@@ -88,9 +88,12 @@ class Pod:
     def fork(self) -> int:
         """Fork the first process of a new PID namespace."""
         linux.unshare(linux.NEW_PIDS, "making a PID namespace")
-        pid = os.fork()
-        if pid:
-            linux.join_pids(self._pids)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:  # in the node, also where it cannot fork
+                linux.join_pids(self._pids)
         return pid
 
     def prepare(self) -> None:

@@ -77,6 +77,7 @@ class Node:
     def __init__(self, host: socket.socket, kind: Kind) -> None:
         self._host = host
         self._kind = kind
+        self._spare: _Spare | None = None
         self._pids: dict[str, int] = {}
         """The first process of each place that has not ended yet, by its volume."""
         self._doomed: set[str] = set()
@@ -116,15 +117,22 @@ class Node:
         return True
 
     def _start(self, volume: str, frame: frames.Frame) -> None:
+        with socket.socket(fileno=frame.descriptors[0]) as control:
+            try:
+                self._use_spare(volume, frame)
+                self._spare = self._prepare()
+            except OSError as error:  # as when a limit of this machine is reached
+                if volume not in self._pids:
+                    frames.send(control, _told(error))
+
+    def _use_spare(self, volume: str, frame: frames.Frame) -> None:
         if (old := self._pids.pop(volume, None)) is not None:
             os.waitpid(old, 0)  # stopped, and about to be gone: nothing of it meets the new one
+        place, self._spare = self._spare or self._prepare(), None
         os.makedirs(volume, exist_ok=True)
-        frames.send(self._spare.orders, frame.payload, frame.descriptors)
-        for descriptor in frame.descriptors:
-            os.close(descriptor)
-        self._spare.orders.close()
-        self._pids[volume] = self._spare.pid
-        self._spare = self._prepare()
+        frames.send(place.orders, frame.payload, frame.descriptors)
+        place.orders.close()
+        self._pids[volume] = place.pid
 
     def _prepare(self) -> _Spare:
         ours, theirs = socket.socketpair()
@@ -145,7 +153,8 @@ class Node:
 
     def _end(self) -> None:
         """Wait for the places: they see the host go, too, and end."""
-        self._spare.orders.close()
+        if self._spare is not None:
+            self._spare.orders.close()
         _wait_for_children()
 
 
