@@ -197,7 +197,7 @@ def _first_that_works(engines: Sequence[Engine]) -> tuple[Engine, Node | None]:
             refusals.append(f"  {engine}: {error}")
     raise EngineUnavailable(
         "no engine can run commands here:\n" + "\n".join(refusals) + "\nOtherwise script the"
-        ' answers: fake_router.scripted.register("<command>", stdout="…"); or run commands on'
+        ' answers: fake_router.exec.register("<command>", stdout="…"); or run commands on'
         ' this machine, without isolation: agenttier_exec = "pod, subprocess"'
     )
 

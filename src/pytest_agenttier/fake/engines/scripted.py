@@ -171,7 +171,7 @@ class Scripted:
         return UnexpectedCommand(
             f"sandbox {request.sandbox} got a command that no script answers:"
             f" {request.command!r}\nRegistered:\n" + "\n".join(registered) + "\nAnswer it:\n"
-            f'  fake_router.scripted.register({request.command!r}, stdout="…")'
+            f'  fake_router.exec.register({request.command!r}, stdout="…")'
         )
 
     def _after_delay(self, found: Answer, request: ExecRequest, address: str) -> ExecResult:
