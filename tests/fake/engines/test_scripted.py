@@ -97,7 +97,7 @@ def test_an_unexpected_command_says_what_to_write(scripted: Scripted, sandbox: S
         """  'ls': any number of times, used 0\n"""
         """  'l+': 1 times, used 0\n"""
         """Answer it:\n"""
-        """  fake_router.scripted.register("it's", stdout="…")"""
+        """  fake_router.exec.register("it's", stdout="…")"""
     )
     assert scripted.unexpected() == [ExecRequest("demo", "it's", 30, "http")]
 
