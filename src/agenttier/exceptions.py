@@ -222,7 +222,7 @@ class CommandError(AgentTierError):
     def _text(self) -> str:
         code = self.result.exit_code
         what = "command" if self.command is None else f"command {_shortened(self.command)!r}"
-        lines = [f"{what} ended with exit code {code}{_exit_code_meaning(code)}"]
+        lines = [f"{what} ended with exit code {code}{exit_code_meaning(code)}"]
         for name in ("stdout", "stderr"):
             output: str = getattr(self.result, name)
             if output:
@@ -332,8 +332,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     return max(0.0, until.timestamp() - now.timestamp())
 
 
-def _exit_code_meaning(code: int) -> str:
-    """What a shell's exit code says beyond its number (contract 5.1)."""
+def exit_code_meaning(code: int) -> str:
+    """What a shell's exit code says beyond its number, to be put behind it (contract 5.1)."""
     known = {
         -1: "killed by a signal or by its timeout",
         126: "found, but cannot be executed",
@@ -342,7 +342,7 @@ def _exit_code_meaning(code: int) -> str:
     if code in known:
         return f" ({known[code]})"
     try:
-        return f" ({signal.Signals(code - 128).name})"
+        return f" (killed by {signal.Signals(code - 128).name})"
     except ValueError:
         return ""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import shlex
-import signal
 import time
 from collections.abc import Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 import anyio
 
 from agenttier import AsyncSandbox
+from agenttier.exceptions import exit_code_meaning
 
 if TYPE_CHECKING:
     import re
@@ -147,7 +147,7 @@ class _Ran:
         place = f" in sandbox {self.sandbox}" if self.sandbox else ""
         duration = f" after {self.seconds:.2f} s" if self.seconds is not None else ""
         code = self.result.exit_code
-        lines = [f"exit code {code}{_meaning(code)}{duration}{place}"]
+        lines = [f"exit code {code}{exit_code_meaning(code)}{duration}{place}"]
         if self.command is not None:
             text = self.command if isinstance(self.command, str) else shlex.join(self.command)
             lines.insert(0, f"$ {_shortened(text)}")
@@ -206,7 +206,7 @@ class _Expected:
 
     def _wrong_code(self, code: int) -> Iterator[str]:
         if self.exit_code is not None and code != self.exit_code:
-            yield f"expected exit code {self.exit_code}, got {code}{_meaning(code)}"
+            yield f"expected exit code {self.exit_code}, got {code}{exit_code_meaning(code)}"
 
 
 def _wrong_text(name: str, expected: Expected, got: str) -> Iterator[str]:
@@ -246,19 +246,6 @@ def _shortened(text: str) -> str:
     return f"{text[:half]} … {len(text) - 2 * half} characters … {text[-half:]}"
 
 
-def _meaning(code: int) -> str:
-    if code == -1:
-        return " (killed by a signal or by its timeout)"
-    if code == 126:
-        return " (found, but cannot be executed)"
-    if code == 127:
-        return " (command not found)"
-    try:
-        return f" (killed by {signal.Signals(code - 128).name})"
-    except ValueError:
-        return ""
-
-
 class _Unawaited(Coroutine[Any, Any, T]):
     """A coroutine that is remembered until somebody awaits it.
 
@@ -267,7 +254,7 @@ class _Unawaited(Coroutine[Any, Any, T]):
 
     def __init__(self, coroutine: Coroutine[Any, Any, T], command: Command) -> None:
         self._coroutine = coroutine
-        self._command = command
+        self.command = command
         _unawaited.append(self)
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -306,7 +293,7 @@ def fail_unawaited() -> None:
     for each in forgotten:
         each.close()
     if forgotten:
-        command = forgotten[0]._command
+        command = forgotten[0].command
         raise AssertionError(
             "assert_exec on an AsyncSandbox was never awaited, so it checked nothing; write: "
             f"await assert_exec(sandbox, {command!r}, …)"

@@ -14,7 +14,7 @@ from agenttier import SandboxTimeoutError
 from pytest_agenttier.options import Complete, SandboxOptions, completed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Generator, Sequence
     from datetime import timedelta
 
     from agenttier import AsyncSandbox, Sandbox
@@ -67,7 +67,9 @@ class SandboxFactory:
         return self.make([options], SandboxOptions())
 
     @contextmanager
-    def make(self, layers: Sequence[SandboxOptions], conftest: SandboxOptions) -> Iterator[Sandbox]:
+    def make(
+        self, layers: Sequence[SandboxOptions], conftest: SandboxOptions
+    ) -> Generator[Sandbox]:
         """A sandbox from options in layers, the first counting most; ``conftest`` stands behind."""
         options = completed(layers, self._template, conftest, self._run.settings)
         with self._run.deleting() as name:
@@ -120,7 +122,7 @@ class AsyncSandboxFactory:
         )
 
     @asynccontextmanager
-    async def _make(self, options: Complete) -> AsyncIterator[AsyncSandbox]:
+    async def _make(self, options: Complete) -> AsyncGenerator[AsyncSandbox]:
         async with self._run.deleting_async() as name:
             sandbox = await self._run.async_client.create_sandbox(
                 options.template,
@@ -136,7 +138,7 @@ class AsyncSandboxFactory:
 
 
 @contextmanager
-def _way_out(options: Complete) -> Iterator[None]:
+def _way_out(options: Complete) -> Generator[None]:
     """Name the plugin's own option where a start took too long."""
     try:
         yield

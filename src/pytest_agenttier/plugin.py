@@ -15,7 +15,7 @@ import pytest
 from pytest_agenttier import naming
 from pytest_agenttier import settings as _settings
 from pytest_agenttier.fixtures import (
-    _agenttier_run,
+    _agenttier_run,  # pyright: ignore[reportPrivateUsage]  # private to users, not to pytest
     agenttier_async_client,
     agenttier_client,
     agenttier_env,
@@ -162,7 +162,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     """Lift what a test bent on the fake before fixtures clean up; then judge it."""
     runs = sys.modules.get("pytest_agenttier.run")
     run = item.config.stash.get(runs.Run.KEY, None) if runs is not None else None
-    complaints = run.end_of_test() if run is not None else []
+    complaints: list[str] = run.end_of_test() if run is not None else []
     outcome = yield
     if complaints:
         pytest.fail("\n\n".join(complaints), pytrace=False)

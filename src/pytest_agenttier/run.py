@@ -26,7 +26,7 @@ from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
 from pytest_agenttier.fake import FakeRouter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Generator, Mapping
 
     from agenttier import SandboxSummary
     from agenttier._operation import Flow
@@ -84,7 +84,8 @@ class Run:
             client = AgentTierClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
-        client._creation = self._creation
+        # One distribution: the client leaves this open for the plugin.
+        client._creation = self._creation  # pyright: ignore[reportPrivateUsage]  # see above
         return client
 
     @cached_property
@@ -96,7 +97,8 @@ class Run:
             client = _AnyLoopClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
-        client._creation = self._creation
+        # One distribution: the client leaves this open for the plugin.
+        client._creation = self._creation  # pyright: ignore[reportPrivateUsage]  # see above
         return client
 
     @property
@@ -130,7 +132,7 @@ class Run:
                 self.router.add_template(name, spec)
 
     @contextmanager
-    def deleting(self) -> Iterator[str]:
+    def deleting(self) -> Generator[str]:
         """A name for one sandbox, noted before it is made and deleted at the end.
 
         A delete that fails is tried again with the run's end; it is raised here only where it
@@ -146,7 +148,7 @@ class Run:
         self._terminator.terminate(name)
 
     @asynccontextmanager
-    async def deleting_async(self) -> AsyncIterator[str]:
+    async def deleting_async(self) -> AsyncGenerator[str]:
         """``deleting`` for async code; a cancelled test's sandbox goes all the same."""
         name = self._own_name()
         try:

@@ -253,8 +253,8 @@ def test_a_checked_command_raises_its_result(colour: Colour) -> None:
     [
         (1, "code 1"),
         (126, "126 (found, but cannot be executed)"),
-        (137, "137 (SIGKILL)"),
-        (143, "143 (SIGTERM)"),
+        (137, "137 (killed by SIGKILL)"),
+        (143, "143 (killed by SIGTERM)"),
         (-1, "-1 (killed by a signal or by its timeout)"),
         (255, "code 255"),
     ],
