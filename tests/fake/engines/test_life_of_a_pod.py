@@ -84,7 +84,7 @@ def test_workspace_survives_stop_and_resume(pod: Sandbox) -> None:
 
 def test_nothing_of_a_stopped_pod_meets_the_resumed_one(pod: Sandbox) -> None:
     """A process that writes without end has written its last when the next pod runs."""
-    pod.run("while :; do echo x >> log; done > /dev/null 2>&1 &")
+    pod.run("while :; do echo x >> log; done > /dev/null 2>&1 & until [ -s log ]; do :; done")
     pod.stop()
 
     sizes = pod.run("wc -c < log; sleep 0.1; wc -c < log").stdout.split()
