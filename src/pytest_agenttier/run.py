@@ -24,6 +24,7 @@ from pytest_agenttier import settings as _settings
 from pytest_agenttier.cleanup.terminator import Terminator
 from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
 from pytest_agenttier.fake import FakeRouter
+from pytest_agenttier.fake.engines.scripted import UnexpectedCommand
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
@@ -236,7 +237,13 @@ class Run:
             f"write: fake_router.exec.register({request.command!r}, stdout=…)"
             for request in script.unexpected()
         ]
+        complaints += [
+            f"fake_router: answering over loopback failed: {type(error).__name__}: {error}"
+            for error in self.router.errors
+            if not isinstance(error, UnexpectedCommand)  # told above
+        ]
         script.reset()
+        self.router.errors.clear()
         return complaints
 
     def close(self) -> None:

@@ -240,6 +240,34 @@ def test_a_command_that_nothing_answers_fails_the_test(pytester: pytest.Pytester
     result.stdout.fnmatch_lines(["*write: fake_router.exec.register('make test', stdout=…)*"])
 
 
+def test_what_fails_over_loopback_fails_the_test(pytester: pytest.Pytester) -> None:
+    """The other program got a 500; the test gets the reason."""
+    pytester.makepyfile(
+        """
+        import httpx
+
+        def test_it(sandbox, agenttier_url, agenttier_env, fake_router):
+            def fail(request):
+                raise OSError("the disk is full")
+
+            fake_router.exec.register("make", callback=fail)
+            answer = httpx.post(
+                f"{agenttier_url}/api/v1/sandboxes/{sandbox.id}/exec",
+                headers={"X-API-Key": agenttier_env["AGENTTIER_API_KEY"]},
+                json={"command": "make"},
+            )
+            assert answer.status_code == 500
+        """
+    )
+
+    result = pytester.runpytest(SCRIPTED)
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        ["*fake_router: answering over loopback failed: OSError: the disk is full"]
+    )
+
+
 def test_the_plugin_imports_pytest_and_its_settings_only() -> None:
     """What nobody uses is not loaded (design 2.14)."""
     program = (

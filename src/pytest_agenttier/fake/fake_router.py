@@ -112,6 +112,14 @@ class FakeRouter(Router):
 
         return InProcessTransport(self)
 
+    @property
+    def errors(self) -> list[BaseException]:
+        """What failed while answering over loopback, where the client got a 500 that says so.
+
+        In process it is raised to the caller. Clear the list once it is dealt with.
+        """
+        return self._server.errors if self._server is not None else []
+
     # What a test prepares
 
     @property
