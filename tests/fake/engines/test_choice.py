@@ -74,7 +74,7 @@ def test_where_no_engine_works_the_ways_out_are_named(monkeypatch: pytest.Monkey
 
     lines = str(raised.value).splitlines()
     assert lines[0] == "no engine can run commands here:"
-    assert lines[1].startswith("  pod: /nonexistent/python")
+    assert lines[1].startswith("  pod: the node process (")
     assert 'fake_router.exec.register("<command>", stdout="…")' in lines[2]
     assert 'agenttier_exec = "pod, subprocess"' in lines[2]
 

@@ -20,12 +20,13 @@ from .node.main import READY
 from .obstacles import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 PlaceKind = Literal["pod", "subprocess"]
 
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from node.main import main; main()"
-_START_TIMEOUT = 30.0  # seconds until a node that says nothing is given up
+_PATIENCE = 30.0  # seconds until a node that says nothing is given up
+_GONE = f"the node process ({sys.executable} -I -S) has ended, or does not answer"
 
 
 class Place:
@@ -37,19 +38,22 @@ class Place:
         """Whom its commands are on the host, if not the one who starts them."""
         self._lock = threading.Lock()
 
+    def enter(self, fields: Sequence[str]) -> None:
+        """Tell the place which sandbox it is to be: volume, hostname, directory, environment."""
+        self._send(b"\0".join(os.fsencode(field) for field in fields), ())
+
     def ask(self, command: bytes, descriptors: tuple[int, int, int]) -> None:
         """Ask the agent to run a command; where it is gone, the descriptors are closed unheard."""
         if self._user is not None:
             for stream in descriptors[:2]:
                 os.fchown(stream, self._user, -1)  # so that /dev/stdout can be opened
-        with self._lock, contextlib.suppress(OSError):
-            frames.send(self._control, command, descriptors)
+        self._send(command, descriptors)
 
     def check(self) -> None:
         """Raise `EngineUnavailable` with what kept the place from coming up, if anything did."""
         with self._lock:
             told = frames.receive(self._control) if self._control.fileno() != -1 else None
-        if told is not None:
+        if told is not None and told.payload != READY:
             raise EngineUnavailable(explain(told.fields()))
 
     def kill(self) -> None:
@@ -58,6 +62,10 @@ class Place:
             with contextlib.suppress(OSError):  # it is gone already
                 self._control.shutdown(socket.SHUT_RDWR)
             self._control.close()
+
+    def _send(self, message: bytes, descriptors: Sequence[int]) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            frames.send(self._control, message, descriptors)
 
 
 class Node:
@@ -72,34 +80,46 @@ class Node:
             raise EngineUnavailable(f"pods are Linux namespaces, and this is {sys.platform}")
         self._user = NOBODY if kind == "pod" and os.getuid() == 0 else None
         self._lock = threading.Lock()
+        self._volumes: set[str] = set()
+        self._spare: Place | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
         self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(_PATIENCE)
         with theirs:
             self._process = _launch(theirs, kind, self.directory)
         try:
-            self._check_ready()
+            self._spare = self._receive_place()
         except BaseException:
             self.close()
             raise
 
     def start(self, volume: str, *, hostname: str, workdir: str, env: Mapping[str, str]) -> Place:
-        """Order a place on a volume, which is made where it does not exist. Does not wait."""
-        control, theirs = socket.socketpair()
-        fields = ("start", volume, hostname, workdir, *(f"{k}={v}" for k, v in env.items()))
-        try:
-            with theirs:
-                self._order(*fields, descriptor=theirs.fileno())
-        except BaseException:
-            control.close()
-            raise
-        return Place(control, self._user)
+        """Make a place on a volume, and the volume where it does not exist.
+
+        Raises:
+            EngineUnavailable: it could not be made; the text says why.
+        """
+        with self._lock:
+            if self._spare is None:
+                self._spare = self._receive_place()
+            if volume in self._volumes:  # nothing of its last place may meet the next one
+                self._tell("await", volume)
+                self._receive()
+            self._volumes.add(volume)
+            self._tell("taken", volume)
+            place, self._spare = self._spare, None
+        place.enter((volume, hostname, workdir, *(f"{key}={env[key]}" for key in env)))
+        return place
 
     def delete(self, volume: str) -> None:
         """Have a volume removed as soon as no place is on it. Does not wait."""
-        self._order("delete", volume)
+        with self._lock, contextlib.suppress(EngineUnavailable):  # then `close` removes it
+            self._tell("delete", volume)
 
     def close(self) -> None:
         """End every place, remove every volume, and wait until both is done."""
+        if self._spare is not None:
+            self._spare.kill()
         with contextlib.suppress(OSError):  # it has ended already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -108,25 +128,35 @@ class Node:
         if self.directory.exists():  # the node was killed before it could remove it
             shutil.rmtree(self.directory)
 
-    def _check_ready(self) -> None:
-        self._socket.settimeout(_START_TIMEOUT)
-        told = frames.receive(self._socket)
-        self._socket.settimeout(None)
-        if told is None:
-            raise EngineUnavailable(f"{sys.executable} -I -S did not run the node's program")
-        if told.payload != READY:
+    def _receive_place(self) -> Place:
+        """The place that the node has made ahead; it makes the next when this one is taken."""
+        told = self._receive()
+        if not told.descriptors:
+            self._tell("offer", "")
             raise EngineUnavailable(explain(told.fields()))
-
-    def _order(self, *fields: str, descriptor: int | None = None) -> None:
-        message = b"\0".join(os.fsencode(field) for field in fields)
-        descriptors = [] if descriptor is None else [descriptor]
+        place = Place(socket.socket(fileno=told.descriptors[0]), self._user)
         try:
-            with self._lock:
-                frames.send(self._socket, message, descriptors)
-        except OSError as error:
+            place.check()
+        except EngineUnavailable:
+            place.kill()
+            self._tell("offer", "")
+            raise
+        return place
+
+    def _tell(self, word: str, volume: str) -> None:
+        try:
+            frames.send(self._socket, f"{word}\0{volume}".encode())
+        except OSError:
+            raise EngineUnavailable(_GONE) from None
+
+    def _receive(self) -> frames.Frame:
+        try:
             told = frames.receive(self._socket)
-            reason = explain(told.fields()) if told else "it was killed"
-            raise EngineUnavailable(f"the node process has ended: {reason}") from error
+        except TimeoutError:
+            told = None
+        if told is None:
+            raise EngineUnavailable(_GONE)
+        return told
 
 
 def _launch(

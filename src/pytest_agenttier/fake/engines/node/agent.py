@@ -54,23 +54,24 @@ def ended_children() -> Sequence[tuple[int, int]]:
 class Agent:
     """Runs the commands of one sandbox until the host closes the control socket."""
 
-    def __init__(self, control: socket.socket, environment: Mapping[bytes, bytes]) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._environment = environment
+        self._environment: Mapping[bytes, bytes] = {}
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._poll = select.poll()
         self._shells: dict[int, tuple[int, socket.socket]] = {}
         """By the descriptor of the socket on which the host waits for the end."""
-
-    def serve(self) -> None:
-        """Take commands until the control socket ends; then kill those that still run."""
-        woken = wake_at_child_exit()
+        self._woken = wake_at_child_exit()
         self._poll.register(self._control, select.POLLIN)
-        self._poll.register(woken, select.POLLIN)
+        self._poll.register(self._woken, select.POLLIN)
+
+    def serve(self, environment: Mapping[bytes, bytes]) -> None:
+        """Take commands until the control socket ends; then kill those that still run."""
+        self._environment = environment
         while True:
             for descriptor, _ in self._poll.poll():
-                if descriptor == woken:
-                    os.read(woken, 4096)
+                if descriptor == self._woken:
+                    os.read(self._woken, 4096)
                     self._tell_ends()
                 elif descriptor in self._shells:
                     os.kill(self._shells[descriptor][0], signal.SIGKILL)

@@ -120,7 +120,8 @@ class Pod:
     def enter(self, order: Order) -> None:
         """Mount the volume, become uid 1000 of a user namespace, and give up every right."""
         socket.sethostname(order.hostname)
-        linux.bind(f"{image.VOLUMES}/{order.volume}", WORKSPACE)
+        os.makedirs(order.volume, exist_ok=True)
+        linux.bind(order.volume, WORKSPACE)
         # The volumes of all others are below /tmp, and so out of sight from here on.
         linux.mount("tmpfs", "/tmp", _WRITABLE, "size=256m,mode=1777")  # noqa: S108 - inside
         linux.unshare(linux.NEW_USER, "making the user namespace of a pod")
@@ -160,7 +161,7 @@ class Bare:
     def enter(self, order: Order) -> None:
         """Work in the volume's directory; other directories of the template are not there."""
         inside = os.path.relpath(order.workdir, WORKSPACE)
-        os.chdir(order.volume)
+        _work_in(order.volume)
         if not inside.startswith(".."):
             _work_in(inside)
 

@@ -8,14 +8,14 @@ import select
 import signal
 import socket
 import sys
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from . import frames, linux
 from .agent import Agent, ended_children, wake_at_child_exit
 from .kinds import Bare, Kind, Order, Pod
 
-READY, FAILED = b"ready", b"failed"
-"""First field of what a node says of itself. After ``failed``: error number, text, the step."""
+READY, FAILED, GONE = b"ready", b"failed", b"gone"
+"""What is said to the host. After ``failed`` come an error number, its text, and the step."""
 
 _DESCRIPTORS = 64  # the node has fewer, and the lowest numbers are taken first
 
@@ -64,33 +64,28 @@ def _wait_for_children() -> None:
         return
 
 
-class _Spare(NamedTuple):
-    """A prepared process that waits to be told which sandbox it is to serve."""
-
-    pid: int
-    orders: socket.socket
-
-
 class Node:
-    """Makes places on demand, one ahead, and removes the volumes of deleted sandboxes."""
+    """Makes places, one ahead, and removes the volumes of deleted sandboxes.
+
+    A place is offered to the host as the socket on which it will take its orders; which sandbox it
+    has become, the host tells both.
+    """
 
     def __init__(self, host: socket.socket, kind: Kind) -> None:
         self._host = host
         self._kind = kind
-        self._spare: _Spare | None = None
+        self._offered = 0
+        """The first process of the place that is no sandbox's yet."""
         self._pids: dict[str, int] = {}
-        """The first process of each place that has not ended yet, by its volume."""
+        """The first process of each sandbox's place that has not ended yet, by its volume."""
         self._doomed: set[str] = set()
         """Volumes to remove once their place has ended."""
 
     def serve(self) -> None:
-        """Say whether places can be made here; make them until the host is gone."""
+        """Make places until the host is gone."""
         self._kind.set_up_node()
         woken = wake_at_child_exit()
-        self._spare = self._prepare()
-        frames.send(self._spare.orders, b"")
-        outcome = frames.receive(self._spare.orders)
-        frames.send(self._host, outcome.payload if outcome else FAILED)
+        self._offer()
         poll = select.poll()
         poll.register(self._host, select.POLLIN)
         poll.register(woken, select.POLLIN)
@@ -100,47 +95,44 @@ class Node:
                     os.read(woken, 4096)
                     self._reap()
                 elif not self._take_order():
-                    self._end()
+                    _wait_for_children()  # they see the host go, too, and end
                     return
 
     def _take_order(self) -> bool:
         frame = frames.receive(self._host)
         if frame is None:
             return False
-        word, volume = frame.fields()[:2]
-        if word == b"start":
-            self._start(volume.decode(), frame)
-        elif volume.decode() in self._pids:
-            self._doomed.add(volume.decode())
+        word, volume = (field.decode() for field in frame.fields())
+        if word == "taken":
+            self._pids[volume] = self._offered
+        if word in ("taken", "offer"):
+            self._offer()
+        elif word == "await":
+            self._await(volume)
+        elif volume in self._pids:
+            self._doomed.add(volume)
         else:
-            _remove(volume.decode())
+            _remove(volume)
         return True
 
-    def _start(self, volume: str, frame: frames.Frame) -> None:
-        with socket.socket(fileno=frame.descriptors[0]) as control:
-            try:
-                self._use_spare(volume, frame)
-                self._spare = self._prepare()
-            except OSError as error:  # as when a limit of this machine is reached
-                if volume not in self._pids:
-                    frames.send(control, _told(error))
-
-    def _use_spare(self, volume: str, frame: frames.Frame) -> None:
-        if (old := self._pids.pop(volume, None)) is not None:
-            os.waitpid(old, 0)  # stopped, and about to be gone: nothing of it meets the new one
-        place, self._spare = self._spare or self._prepare(), None
-        os.makedirs(volume, exist_ok=True)
-        frames.send(place.orders, frame.payload, frame.descriptors)
-        place.orders.close()
-        self._pids[volume] = place.pid
-
-    def _prepare(self) -> _Spare:
+    def _offer(self) -> None:
+        """Make a place, and give the host its socket; or tell why none can be made."""
         ours, theirs = socket.socketpair()
-        pid = self._kind.fork()
-        if not pid:
-            _become_place(self._kind, theirs)
-        theirs.close()
-        return _Spare(pid, ours)
+        with ours, theirs:
+            try:
+                self._offered = self._kind.fork()
+            except OSError as error:  # as when a limit of this machine is reached
+                frames.send(self._host, _told(error))
+                return
+            if not self._offered:
+                _become_place(self._kind, theirs)
+            frames.send(self._host, READY, [ours.fileno()])
+
+    def _await(self, volume: str) -> None:
+        """Say when a place that is about to end has ended, and its last process with it."""
+        if (pid := self._pids.pop(volume, None)) is not None:
+            os.waitpid(pid, 0)
+        frames.send(self._host, GONE)
 
     def _reap(self) -> None:
         ended = {pid for pid, _ in ended_children()}
@@ -151,42 +143,23 @@ class Node:
                     self._doomed.remove(volume)
                     _remove(volume)
 
-    def _end(self) -> None:
-        """Wait for the places: they see the host go, too, and end."""
-        if self._spare is not None:
-            self._spare.orders.close()
-        _wait_for_children()
 
-
-def _become_place(kind: Kind, orders: socket.socket) -> NoReturn:
-    """The life of a place: prepared ahead, told whom to serve, ended with its control socket."""
-    teller = orders
+def _become_place(kind: Kind, control: socket.socket) -> NoReturn:
+    """The life of a place: prepared, told which sandbox it is, ended with its control socket."""
     try:
-        _close_all_but(orders.fileno())
-        failure = _failure_of(kind)
-        while (frame := frames.receive(orders)) and not frame.descriptors:
-            frames.send(orders, _told(failure) if failure else READY)
-        if frame:
-            orders.close()
-            teller = control = socket.socket(fileno=frame.descriptors[0])
-            if failure:
-                raise failure
-            _, volume, hostname, workdir, *environment = frame.fields()
+        _close_all_but(control.fileno())
+        kind.prepare()
+        agent = Agent(control)
+        frames.send(control, READY)
+        if (frame := frames.receive(control)) is not None:
+            volume, hostname, workdir, *environment = frame.fields()
             kind.enter(Order(volume.decode(), hostname.decode(), os.fsdecode(workdir)))
-            Agent(control, dict(_pairs(environment))).serve()
+            agent.serve(dict(_pairs(environment)))
         kind.end()
     except Exception as error:  # the host shows it
-        frames.send(teller, _told(error))
+        frames.send(control, _told(error))
     finally:
         os._exit(0)
-
-
-def _failure_of(kind: Kind) -> OSError | None:
-    try:
-        kind.prepare()
-    except OSError as error:
-        return error
-    return None
 
 
 def _close_all_but(kept: int) -> None:
