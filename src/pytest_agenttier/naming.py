@@ -7,9 +7,9 @@ A Router stores no labels and lists none, so that ownership can only live in the
 from __future__ import annotations
 
 import itertools
+import os
 import re
-import secrets
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 
@@ -20,7 +20,7 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TIME_DIGITS = 7  # enough until the year 4453
 _RANDOM_DIGITS = 4
 _WORKER_LIMIT = 8
-_NAME = re.compile(
+_NAME = (  # compiled when a name is first parsed: most runs never do
     rf"pt-(?P<run>[0-9a-z]{{{_TIME_DIGITS + _RANDOM_DIGITS}}})"
     rf"-(?P<worker>[0-9a-z]{{1,{_WORKER_LIMIT}}})-(?P<number>[1-9][0-9]*)"
     r"(?:-(?P<test>[0-9a-z]+(?:-[0-9a-z]+)*))?"
@@ -29,7 +29,7 @@ _NAME = re.compile(
 
 def new_run(now: float) -> str:
     """A run's identity: its start (``now``, seconds since the epoch), then a few random digits."""
-    random = "".join(secrets.choice(_DIGITS) for _ in range(_RANDOM_DIGITS))
+    random = "".join(_DIGITS[byte % 36] for byte in os.urandom(_RANDOM_DIGITS))
     return _base36(int(now)).rjust(_TIME_DIGITS, "0") + random
 
 
@@ -41,8 +41,7 @@ def _base36(number: int) -> str:
     return digits
 
 
-@dataclass(frozen=True)
-class SandboxName:
+class SandboxName(NamedTuple):
     """A sandbox's name in its parts; ``str()`` joins them, ``parse`` takes them apart."""
 
     run: str
@@ -53,7 +52,7 @@ class SandboxName:
     @classmethod
     def parse(cls, name: str) -> SandboxName | None:
         """The parts of a name that this plugin made; None for any other."""
-        match = _NAME.fullmatch(name)
+        match = re.fullmatch(_NAME, name)
         if match is None or len(name) > LIMIT:
             return None
         return cls(match["run"], match["worker"], int(match["number"]), match["test"] or "")

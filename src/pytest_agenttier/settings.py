@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -136,12 +135,14 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True)
 class Setting(Generic[T]):
     """A value and where it came from: ``option``, ``environment``, ``ini`` or ``default``."""
 
-    value: T
-    source: str
+    __slots__ = ("source", "value")
+
+    def __init__(self, value: T, source: str) -> None:
+        self.value = value
+        self.source = source
 
     @property
     def explicit(self) -> bool:
@@ -149,8 +150,7 @@ class Setting(Generic[T]):
         return self.source in ("option", "environment")
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Every option of the plugin, resolved once when pytest is configured."""
 
     url: Setting[str | None]
