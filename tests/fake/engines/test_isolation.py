@@ -167,6 +167,12 @@ def test_the_kernel_s_settings_cannot_be_written(someones_pods: PodServer, path:
     assert (Path(path).read_bytes() if path.startswith("/proc/sys/") else b"") == before
 
 
+@pytest.mark.parametrize("path", ["/proc/kcore", "/proc/kmsg", "/proc/1/environ"])
+def test_secrets_of_the_kernel_cannot_be_read(someones_pods: PodServer, path: str) -> None:
+    """They are root's, and no user of a pod is root on the host."""
+    assert someones_pods.run(f"LC_ALL=C head -c 1 {path}").exit_code == 1
+
+
 def test_a_command_has_no_capability_and_gains_none(someones_pods: PodServer) -> None:
     """Permitted, effective and ambient sets are empty, and no_new_privs is set."""
     assert someones_pods.run(

@@ -156,19 +156,21 @@ def test_nothing_is_left_after_the_process_is_killed(
     assert not directory.exists()
 
 
-def test_a_node_that_was_killed_is_named(own_runtime: NodeRuntime, marker: str) -> None:
-    """Its pods die with it, and the next sandbox hears of it."""
+@pytest.mark.parametrize("engine", ["pod", "subprocess"])
+def test_a_node_that_was_killed_is_named(engine: str, pods: None, marker: str) -> None:
+    """All that it ran dies with it, and the next sandbox hears of it."""
     others = children_of(os.getpid())
-    Sandbox(own_runtime).run(f"sleep {marker} > /dev/null 2>&1 &")
-    [end] = ends_of(f"sleep {marker}")
-    [waiting] = children_of(os.getpid()) - others
-    [node] = children_of(waiting)
+    with running(engine) as runtime:
+        Sandbox(runtime).run(f"setsid sleep {marker} > /dev/null 2>&1 &")
+        [end] = ends_of(f"sleep {marker}")
+        [waiting] = children_of(os.getpid()) - others
+        [node] = children_of(waiting)
 
-    os.kill(node, signal.SIGKILL)
+        os.kill(node, signal.SIGKILL)
 
-    assert all_end([end])
-    with pytest.raises(EngineUnavailable, match=r"the node process .* has ended"):
-        Sandbox(own_runtime).run("true")
+        assert all_end([end])
+        with pytest.raises(EngineUnavailable, match=r"the node process .* has ended"):
+            Sandbox(runtime).run("true")
 
 
 def test_a_command_under_way_fails_when_its_pod_is_stopped(pod: Sandbox) -> None:

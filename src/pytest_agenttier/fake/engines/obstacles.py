@@ -54,6 +54,6 @@ def _reason(number: int, step: str, sysctl: Callable[[str], str | None]) -> str:
         return (
             "namespaces are refused, as by the seccomp filter of a container;"
             " start it with: docker run --security-opt seccomp=unconfined"
-            " --security-opt systempaths=unconfined"
+            " --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
         )
     return "this machine cannot make a pod"

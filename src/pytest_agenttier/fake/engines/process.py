@@ -6,12 +6,14 @@ import os
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from .node.agent import ENDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .host import Place
 
 _LOOK = 0.05  # seconds between two looks whether the client is still there
 _CHUNK = 65536
@@ -28,21 +30,6 @@ class Ended(NamedTuple):
     """The exit code, or minus the number of the signal."""
     error: int | None = None
     """The error number with which it could not even be started."""
-
-
-class Place(Protocol):
-    """Where commands run: the host's view of a pod, or of a directory."""
-
-    def ask(self, command: bytes, descriptors: tuple[int, int, int]) -> None:
-        """Ask the agent to run a command on stdout, stderr and a socket for its end.
-
-        Where the agent is gone this does nothing: all three are closed before they say a word.
-        """
-        ...
-
-    def check(self) -> None:
-        """Raise what kept the place from coming up; nothing if it was up and has ended."""
-        ...
 
 
 class Output:

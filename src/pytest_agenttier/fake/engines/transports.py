@@ -6,7 +6,7 @@ import os
 import time
 
 from . import ExecFailed, ExecResult
-from .process import ClientGone, Process
+from .process import ClientGone, Ended, Process
 
 HEADER_TIMEOUT = 5.0
 """Seconds after which the Router gives up on an answer over HTTP, whatever limit was asked for."""
@@ -52,7 +52,7 @@ def over_http(process: Process, *, timeout: int, address: str) -> ExecResult:
         raise http_failure(address, "context canceled") from None
     if not closed and time.monotonic() >= answer_by:
         raise header_timeout(address)
-    status, error = process.ended or (None, None)
+    status, error = process.ended or Ended()
     if error is not None:
         reason = os.strerror(error).lower()  # as Go spells it
         return _http_result(process, _KILLED, f"fork/exec /bin/sh: {reason}")
@@ -70,7 +70,7 @@ def over_spdy(process: Process) -> ExecResult:
         process.wait_for_streams()
     except ClientGone:
         raise ExecFailed("context canceled") from None
-    status, error = process.ended or (None, None)
+    status, error = process.ended or Ended()
     if error is not None:
         exit_code = 1
     elif status is None:

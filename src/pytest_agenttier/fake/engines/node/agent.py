@@ -6,6 +6,7 @@ also reaps what commands leave behind.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -101,7 +102,7 @@ class Agent:
 
     def _spawn(self, command: bytes, stdout: int, stderr: int) -> int:
         if b"\0" in command:
-            raise OSError(22, "an argument ends at its first NUL: EINVAL, as Go has it")
+            raise OSError(errno.EINVAL, "an argument ends at its first NUL")
         return os.posix_spawn(
             _SHELL,
             (_SHELL, "-c", command),

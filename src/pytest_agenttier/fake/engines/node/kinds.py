@@ -15,8 +15,8 @@ _USER = 1000
 NOBODY = 65534
 """Whom the user of a pod is on the host where root runs it: one who owns nothing there."""
 
-_HIDDEN_BY_READ_ONLY = ("sys", "sysrq-trigger")
-_HIDDEN_BY_NOTHING = ("kcore", "keys", "latency_stats", "sched_debug", "timer_list")
+_READ_ONLY_IN_PROC = ("sys", "sysrq-trigger")
+"""Though no user of a pod is root on the host, some of these belong to the user namespace."""
 _WRITABLE = linux.NO_SUID | linux.NO_DEVICES
 
 
@@ -52,7 +52,7 @@ class Kind(Protocol):
         ...
 
     def end(self) -> None:
-        """In that process, at its end: leave no other process behind."""
+        """In that process, and after the node: leave no other process behind."""
         ...
 
 
@@ -98,19 +98,15 @@ class Pod:
 
     def prepare(self) -> None:
         """Make the other namespaces and mounts of a pod."""
-        linux.die_with_parent()
         linux.unshare(
             linux.NEW_MOUNTS | linux.NEW_NET | linux.NEW_IPC | linux.NEW_UTS | linux.NEW_CGROUP,
             "making the namespaces of a pod",
         )
         linux.mount("proc", "/proc", _WRITABLE | linux.NO_EXEC)
         self._user_limits = os.open("/proc/sys/user", os.O_RDONLY | os.O_CLOEXEC)
-        for name in _HIDDEN_BY_READ_ONLY:
+        for name in _READ_ONLY_IN_PROC:
             if os.path.exists(f"/proc/{name}"):
                 linux.bind(f"/proc/{name}", f"/proc/{name}", linux.READ_ONLY)
-        for name in _HIDDEN_BY_NOTHING:
-            if os.path.exists(f"/proc/{name}"):
-                linux.bind("/dev/null", f"/proc/{name}")
         linux.mount("tmpfs", "/dev/shm", _WRITABLE, "size=64m,mode=1777")  # noqa: S108 - inside
         linux.mount(
             "devpts", "/dev/pts", linux.NO_SUID | linux.NO_EXEC, "newinstance,ptmxmode=0666"
@@ -131,7 +127,6 @@ class Pod:
         linux.drop_capabilities()
         linux.forbid_new_privileges()
         linux.set_readable(False)
-        linux.die_with_parent()  # the change of credentials has cleared it
         linux.set_name("sleep")  # what the first process of a real pod is (recorded in lifecycle)
         _work_in(order.workdir)
 
@@ -155,7 +150,6 @@ class Bare:
     def prepare(self) -> None:
         """See to it that `end` finds all that the commands start."""
         if sys.platform == "linux":
-            linux.die_with_parent()
             linux.adopt_orphans()
 
     def enter(self, order: Order) -> None:

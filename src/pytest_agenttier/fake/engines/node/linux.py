@@ -21,10 +21,9 @@ _SYS_MOUNT_SETATTR = 442  # one number on every architecture
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 
 # prctl.h
-_SET_DEATH_SIGNAL, _SET_DUMPABLE, _SET_NAME, _SET_SUBREAPER, _SET_NO_NEW_PRIVS = 1, 4, 15, 36, 38
+_SET_DUMPABLE, _SET_NAME, _SET_SUBREAPER, _SET_NO_NEW_PRIVS = 4, 15, 36, 38
 
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
-_SIGKILL = 9
 
 _CAPABILITIES_V3 = (ctypes.c_uint32 * 2)(0x2008_0522, 0)  # of this process
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
@@ -146,11 +145,6 @@ def forbid_new_privileges() -> None:
 def set_readable(readable: bool) -> None:
     """Whether processes of the same user may read or trace this one."""
     _prctl("setting dumpable", _SET_DUMPABLE, int(readable))
-
-
-def die_with_parent() -> None:
-    """Be killed when the parent dies. It must be single-threaded: the signal follows threads."""
-    _prctl("setting the death signal", _SET_DEATH_SIGNAL, _SIGKILL)
 
 
 def adopt_orphans() -> None:

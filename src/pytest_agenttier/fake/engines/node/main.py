@@ -37,10 +37,13 @@ def main() -> None:
     gc.freeze()  # what is forked from here on shares these pages
     gc.disable()
     if sys.platform == "linux":
-        linux.adopt_orphans()  # a node that isolates itself is a grandchild
-    if not os.fork():
+        linux.adopt_orphans()  # a node in a PID namespace is a grandchild
+    first = os.fork()
+    if not first:
         _be_node(host, kind)
     host.close()
+    os.waitpid(first, 0)
+    kind.end()
     _wait_for_children()
     _remove(directory)
     _wait_for_children()
