@@ -152,7 +152,7 @@ def test_unix_sockets_of_the_host_are_not_seen(someones_pods: PodServer) -> None
     [
         "/proc/sys/kernel/core_pattern",
         "/proc/sys/vm/overcommit_memory",
-        "/proc/sys/net/ipv4/ip_forward",
+        "/proc/sys/kernel/msgmax",
         "/proc/sysrq-trigger",
         "/proc/self/uid_map",
     ],
@@ -161,7 +161,7 @@ def test_the_kernel_s_settings_cannot_be_written(someones_pods: PodServer, path:
     """As root, with a plain /proc, the host's core_pattern could be."""
     before = Path(path).read_bytes() if path.startswith("/proc/sys/") else b""
 
-    seen = someones_pods.run(f"echo 0 > {path}")
+    seen = someones_pods.run(f"echo 1 > {path}")
 
     assert seen.exit_code != 0
     assert (Path(path).read_bytes() if path.startswith("/proc/sys/") else b"") == before
@@ -174,12 +174,13 @@ def test_secrets_of_the_kernel_cannot_be_read(someones_pods: PodServer, path: st
 
 
 def test_a_command_has_no_capability_and_gains_none(someones_pods: PodServer) -> None:
-    """Permitted, effective and ambient sets are empty, and no_new_privs is set."""
+    """All sets are empty, and no_new_privs is set; in the pod's first process, too."""
+    none = "CapPrm:0000000000000000\nCapEff:0000000000000000\nCapAmb:0000000000000000\n"
+
     assert someones_pods.run(
-        "grep -E '^(CapPrm|CapEff|CapAmb|NoNewPrivs)' /proc/self/status | tr -d '\\t'"
-    ).stdout == (
-        "CapPrm:0000000000000000\nCapEff:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\n"
-    )
+        "for process in self 1; do"
+        " grep -E '^(CapPrm|CapEff|CapAmb|NoNewPrivs)' /proc/$process/status | tr -d '\\t'; done"
+    ).stdout == 2 * (none + "NoNewPrivs:1\n")
 
 
 def test_a_setuid_program_gains_nothing(someones_pods: PodServer) -> None:
