@@ -338,3 +338,16 @@ def test_a_templates_limits_are_never_applied(router: FakeRouter) -> None:
     router.clock.advance(1_000_000)
 
     assert look(router, "status") == ("Running",)
+
+
+def test_a_deleted_sandbox_is_gone_once_another_is_made(router: FakeRouter) -> None:
+    """Without a look between: a suite that only makes and deletes piles nothing up (4.6)."""
+    router.create("demo")
+    router.delete("/api/v1/sandboxes/demo")
+
+    router.post("/api/v1/sandboxes", CREATE.replace(b"demo", b"other"))
+
+    assert short(router.get("/api/v1/sandboxes/demo")) == (
+        404,
+        b'{"error":"sandbox demo not found"}\n',
+    )

@@ -72,6 +72,7 @@ class State:
         self._on_delete = on_delete
         self._lock = threading.RLock()
         self._sandboxes: dict[tuple[str, str], Sandbox] = {}
+        self._dying: list[Sandbox] = []
         self._templates: dict[str, Template] = {}
         self._namespaces = {HOME_NAMESPACE}
         self._controller = Controller(clock, self._templates, on_stop=on_stop, remove=self._remove)
@@ -101,6 +102,9 @@ class State:
                 raise AlreadyExists(
                     f"{prefix}sandboxes.agenttier.io {quote(request.name)} already exists"
                 )
+            # Whoever makes another one has left these: on a cluster they are gone by now (4.6).
+            for dying in self._dying[:]:
+                self._controller.take(Step.REMOVE, dying)
             # The mode is looked up by name among the cluster templates, whatever the kind.
             template = self._templates.get(request.template["name"])
             sandbox = Sandbox(
@@ -210,6 +214,7 @@ class State:
                 return
             sandbox.deleting = True
             sandbox.ahead = TRANSITIONS[sandbox.status.phase, Operation.DELETE]
+            self._dying.append(sandbox)
             if not sandbox.ahead:
                 self._controller.take(Step.REMOVE, sandbox)
 
@@ -233,6 +238,7 @@ class State:
 
     def _remove(self, sandbox: Sandbox) -> None:
         del self._sandboxes[sandbox.namespace, sandbox.name]
+        self._dying.remove(sandbox)
         self._on_delete(sandbox.uid)
 
     def _find(self, name: str, by: Caller) -> Sandbox:
