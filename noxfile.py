@@ -20,14 +20,14 @@ def group(name: str) -> list[str]:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the suite against the built wheel, on each Python there is."""
-    session.install(*group("test"), ".[pod]")
+    session.install(*group("test"), ".")
     session.run("pytest", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session(python="3.14")
 def tests_next(session: nox.Session) -> None:
     """The suite on a Python that is not promised yet."""
-    session.install(*group("test"), ".[pod]")
+    session.install(*group("test"), ".")
     session.run("pytest", *(session.posargs or ["-n", "2"]))
 
 
@@ -35,7 +35,7 @@ def tests_next(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """The suite with the oldest releases of the dependencies that are promised."""
     promised = [each.split(";")[0] for each in PROJECT["project"]["dependencies"]]
-    session.install(*group("test"), ".[pod]", *(each.replace(">=", "==") for each in promised))
+    session.install(*group("test"), ".", *(each.replace(">=", "==") for each in promised))
     session.run("pytest", *(session.posargs or ["-n", "2"]))
 
 
@@ -50,7 +50,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Strict types, and a public surface that is typed whole."""
-    session.install(*group("types"), *group("test"), ".[pod]")
+    session.install(*group("types"), *group("test"), ".")
     session.run("mypy")
     session.run("pyright")
     for package in ("agenttier", "pytest_agenttier"):
@@ -67,7 +67,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Branch coverage; pytest-cov would look only after plugins are imported."""
-    session.install(*group("test"), "coverage>=7.6", ".[pod]")
+    session.install(*group("test"), "coverage>=7.6", ".")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine")
@@ -77,5 +77,5 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def benchmarks(session: nox.Session) -> None:
     """Print the table that claims of speed rest on."""
-    session.install("pytest-httpx", "pytest-xdist", "respx", ".[pod]")
+    session.install("pytest-httpx", "respx", ".")
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,17 @@ def in_turns(work: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[s
             call()
             taken[name].append(time.perf_counter() - started)
     return {name: statistics.median(times[1:]) for name, times in taken.items()}
+
+
+def pytest_in(folder: str | Path, *plugins: str) -> None:
+    """Run pytest in a folder with these of the installed plugins, files compiled as users have."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    for installed in entry_points(group="pytest11"):
+        if installed.name not in plugins:
+            command += ["-p", f"no:{installed.name}"]
+    environment = dict(os.environ)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def repeated(call: Callable[[], object], times: int) -> Callable[[], None]:

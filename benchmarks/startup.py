@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import Row, in_turns
+from benchmarks.measure import Row, in_turns, pytest_in
 
-_OTHERS = ("xdist", "asyncio", "timeout", "hypothesispytest", "pytest_httpx", "respx")
+_OURS, _ANYIO = "agenttier", "anyio"
 
 
 def rows() -> Iterator[Row]:
@@ -20,10 +19,10 @@ def rows() -> Iterator[Row]:
         Path(folder, "test_empty.py").write_text("def test_empty(): pass\n")
         times = in_turns(
             {
-                "plain": _run(folder, "no:agenttier", "no:anyio"),
-                "ours": _run(folder, "no:anyio"),
-                "anyio": _run(folder, "no:agenttier"),
-                "both": _run(folder),
+                "plain": partial(pytest_in, folder),
+                "ours": partial(pytest_in, folder, _OURS),
+                "anyio": partial(pytest_in, folder, _ANYIO),
+                "both": partial(pytest_in, folder, _OURS, _ANYIO),
             },
             rounds=30,
         )
@@ -41,10 +40,3 @@ def rows() -> Iterator[Row]:
             times[name] / plain,
             goal,
         )
-
-
-def _run(folder: str, *plugins: str) -> Callable[[], object]:
-    without = [*plugins, *(f"no:{name}" for name in _OTHERS)]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command += [part for plugin in without for part in ("-p", plugin)]
-    return lambda: subprocess.run(command, cwd=folder, check=True, capture_output=True)

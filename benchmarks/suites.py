@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.measure import Row, in_turns
+from benchmarks.measure import Row, in_turns, pytest_in
 
 _TESTS = 1000
+_PLUGINS = {
+    "scripted": "agenttier",
+    "pods": "agenttier",
+    "respx": "respx",
+    "httpx": "pytest_httpx",
+}
 
 _SCRIPTED = """
 import pytest
@@ -32,6 +36,8 @@ def test_it(sandbox, n):
 _RESPX = """
 import httpx, pytest, respx
 
+client = httpx.Client(base_url="http://router.invalid/api/v1")
+
 @pytest.mark.parametrize("n", range({tests}))
 def test_it(n):
     with respx.mock(base_url="http://router.invalid/api/v1") as router:
@@ -45,6 +51,8 @@ def test_it(n):
 
 _PYTEST_HTTPX = """
 import httpx, pytest
+
+client = httpx.Client(base_url="http://router.invalid/api/v1")
 
 @pytest.mark.parametrize("n", range({tests}))
 def test_it(httpx_mock, n):
@@ -60,11 +68,10 @@ def test_it(httpx_mock, n):
 """
 
 _BODY = """
-with httpx.Client(base_url="http://router.invalid/api/v1") as client:
-    client.post("/sandboxes", json={"name": name})
-    assert client.get(f"/sandboxes/{name}").json()["status"] == "Running"
-    assert client.post(f"/sandboxes/{name}/exec", json={}).json()["stdout"] == "hi\\n"
-    client.delete(f"/sandboxes/{name}")
+client.post("/sandboxes", json={"name": name})
+assert client.get(f"/sandboxes/{name}").json()["status"] == "Running"
+assert client.post(f"/sandboxes/{name}/exec", json={}).json()["stdout"] == "hi\\n"
+client.delete(f"/sandboxes/{name}")
 """
 
 
@@ -102,7 +109,4 @@ def _suite(folder: str, name: str, source: str) -> Callable[[], object]:
     project.joinpath("test_suite.py").write_text(
         source.replace("{body}", body.replace("{", "{{").replace("}", "}}")).format(tests=_TESTS)
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    for plugin in ("xdist", "asyncio", "timeout", "hypothesispytest"):
-        command += ["-p", f"no:{plugin}"]
-    return lambda: subprocess.run(command, cwd=project, check=True, capture_output=True)
+    return lambda: pytest_in(project, _PLUGINS[name])
