@@ -52,7 +52,7 @@ MUTANTS = (
     Mutant(
         "worker missing from names",
         "pytest_agenttier/naming.py",
-        'SandboxName(self.run, self.worker, next(self._numbers), test)',
+        "SandboxName(self.run, self.worker, next(self._numbers), test)",
         'SandboxName(self.run, "w", next(self._numbers), test)',
         ("tests/plugin/test_naming.py", "tests/plugin/test_xdist.py"),
     ),
@@ -66,15 +66,16 @@ MUTANTS = (
     Mutant(
         "exec on the host",
         "pytest_agenttier/fake/engines/node/main.py",
-        "",
-        "",
+        'Pod() if sys.argv[2] == "pod" else Bare()',
+        "Bare()",
         ("tests/fake/engines",),
     ),
     Mutant(
         "handle under a global lock",
         "pytest_agenttier/fake/router.py",
         "        response = self._matched(call, route, variables, headers)\n",
-        "        with _LOCK:\n            response = self._matched(call, route, variables, headers)\n",
+        "        with __import__('builtins').__dict__.setdefault('lock', __import__('threading').Lock()):\n"
+        "            response = self._matched(call, route, variables, headers)\n",
         ("tests/fake/test_exec.py", "tests/contract/test_concurrency.py"),
     ),
     Mutant(
@@ -119,7 +120,9 @@ def caught(mutant: Mutant) -> bool:
             check=False,
         )
     if run.returncode not in (0, 1):  # a usage error is no catch
-        raise SystemExit(f"{mutant.name}: pytest ended with {run.returncode}\n{run.stdout.decode()}")
+        raise SystemExit(
+            f"{mutant.name}: pytest ended with {run.returncode}\n{run.stdout.decode()}"
+        )
     return run.returncode == 1
 
 

@@ -74,7 +74,7 @@ class Namer:
 
     def __init__(self, run: str, worker: str) -> None:
         self.run = run
-        self.worker = re.sub(r"[^0-9a-z]", "", worker.lower())[:_WORKER_LIMIT] or "w"
+        self.worker: str = re.sub(r"[^0-9a-z]", "", worker.lower())[:_WORKER_LIMIT] or "w"
         self.test = ""
         """The test that is running; it becomes the readable end of a name."""
         self._numbers = itertools.count(1)

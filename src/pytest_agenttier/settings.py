@@ -141,8 +141,8 @@ class Setting(Generic[T]):
     __slots__ = ("source", "value")
 
     def __init__(self, value: T, source: str) -> None:
-        self.value = value
-        self.source = source
+        self.value: T = value
+        self.source: str = source
 
     @property
     def explicit(self) -> bool:

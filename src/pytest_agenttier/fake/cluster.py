@@ -31,14 +31,16 @@ class Cluster:
     """
 
     def __init__(self, exec: str | Sequence[str], templates: Mapping[str, Any]) -> None:  # noqa: A002 - the Router's word for it
-        self.clock = FakeClock()
-        self.credentials = Credentials(self.clock)
+        self.clock: FakeClock = FakeClock()
+        self.credentials: Credentials = Credentials(self.clock)
         self.users: dict[str, Caller] = {}
-        self.scripted = Scripted(self.clock)
+        self.scripted: Scripted = Scripted(self.clock)
         engines = (exec,) if isinstance(exec, str) else tuple(exec)
         # It starts nothing before the first command.
         self.runtime: Runtime = NodeRuntime(engines, clock=self.clock, scripted=self.scripted)
-        self.state = State(self.clock, on_stop=self.runtime.stop, on_delete=self.runtime.delete)
+        self.state: State = State(
+            self.clock, on_stop=self.runtime.stop, on_delete=self.runtime.delete
+        )
         for name, spec in templates.items():
             self.add_template(name, spec)
 

@@ -71,7 +71,7 @@ class FakeRouter(Router):
         )
         self._server: LoopbackServer | None = None
         self._lock = threading.Lock()
-        self.api_key = self.add_user("tester", email="tester@example.com", name="Tester")
+        self.api_key: str = self.add_user("tester", email="tester@example.com", name="Tester")
 
     def __enter__(self) -> FakeRouter:
         return self

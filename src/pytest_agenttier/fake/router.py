@@ -26,6 +26,7 @@ from .wire import Request, Response, empty_response, error_response, plain_respo
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .clock import FakeClock
     from .cluster import Cluster
     from .releases import Release
 
@@ -67,10 +68,10 @@ class Router:
 
     def __init__(self, release: Release, cluster: Cluster, *, dev_auth: bool) -> None:
         self.cluster = cluster
-        self.clock = cluster.clock
+        self.clock: FakeClock = cluster.clock
         self.requests: deque[LoggedRequest] = deque(maxlen=_LOGGED)
         self.not_built: set[str] = set()
-        self.quirks = Quirks()
+        self.quirks: Quirks = Quirks()
         self._release = release
         self._tree = RouteTree(release.routes)
         self._dev_auth = dev_auth

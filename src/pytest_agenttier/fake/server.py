@@ -63,7 +63,7 @@ class LoopbackServer:
         self._router = router
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url: str = f"http://127.0.0.1:{self.port}"
         self._closing = False
         self._connections: list[_Connection] = []
         self._thread = threading.Thread(target=self._accept, name=self.url, daemon=True)

@@ -33,12 +33,13 @@ class Target:
             if absolute is None:
                 raise TargetError(target)
             origin, target = absolute[1], absolute[2]
-        path, mark, self.query = target.partition("?")
+        path, mark, query = target.partition("?")
+        self.query: str = query
         if "%" in path:
             if _BROKEN_ESCAPE.search(path):
                 raise TargetError(target)
             path = unquote_to_bytes(path).decode("utf-8", "surrogateescape")
-        self.path = path
+        self.path: str = path
         self.clean_location: str | None = None
         if "//" in path or "/." in path or not path.startswith("/"):
             clean = _clean(path)

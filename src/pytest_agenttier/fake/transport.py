@@ -73,7 +73,7 @@ class InProcessTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     """
 
     def __init__(self, router: Router) -> None:
-        self.clock = ClientClock(router.clock)
+        self.clock: ClientClock = ClientClock(router.clock)
         self._router = router
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:

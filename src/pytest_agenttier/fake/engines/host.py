@@ -82,7 +82,7 @@ class Node:
         self._lock = threading.Lock()
         self._volumes: set[str] = set()
         self._spare: Place | None = None
-        self.directory = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
+        self.directory: Path = Path(tempfile.mkdtemp(prefix="pytest-agenttier-"))
         self._socket, theirs = socket.socketpair()
         self._socket.settimeout(_PATIENCE)
         with theirs:

@@ -37,8 +37,8 @@ class Output:
 
     def __init__(self, descriptor: int, keep: int) -> None:
         self.descriptor = descriptor
-        self.kept = bytearray()
-        self.truncated = False
+        self.kept: bytearray = bytearray()
+        self.truncated: bool = False
         self._keep = keep
 
     def read(self) -> bool:
@@ -60,8 +60,8 @@ class Process:
         stdout, its_stdout = os.pipe()
         stderr, its_stderr = os.pipe()
         self._status, its_status = socket.socketpair()
-        self.stdout = Output(stdout, keep)
-        self.stderr = Output(stderr, keep)
+        self.stdout: Output = Output(stdout, keep)
+        self.stderr: Output = Output(stderr, keep)
         self.ended: Ended | None = None
         self._disconnected = disconnected
         self._poll = select.poll()

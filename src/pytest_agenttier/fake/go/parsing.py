@@ -31,7 +31,7 @@ class Object:
     __slots__ = ("members",)
 
     def __init__(self, members: Sequence[tuple[str, Node]]) -> None:
-        self.members = members
+        self.members: Sequence[tuple[str, Node]] = members
 
 
 Node = Union[Object, "list[Node]", str, Number, bool, None]
