@@ -74,7 +74,8 @@ MUTANTS = (
         "handle under a global lock",
         "pytest_agenttier/fake/router.py",
         "        response = self._matched(call, route, variables, headers)\n",
-        "        with __import__('builtins').__dict__.setdefault('lock', __import__('threading').Lock()):\n"
+        "        import builtins, threading\n"
+        "        with builtins.__dict__.setdefault('lock', threading.Lock()):\n"
         "            response = self._matched(call, route, variables, headers)\n",
         ("tests/fake/test_exec.py", "tests/contract/test_concurrency.py"),
     ),
@@ -119,11 +120,10 @@ def caught(mutant: Mutant) -> bool:
             capture_output=True,
             check=False,
         )
-    if run.returncode not in (0, 1):  # a usage error is no catch
-        raise SystemExit(
-            f"{mutant.name}: pytest ended with {run.returncode}\n{run.stdout.decode()}"
-        )
-    return run.returncode == 1
+    output = run.stdout.decode()
+    if run.returncode != 0 and " failed" not in output:  # a usage error is no catch
+        raise SystemExit(f"{mutant.name}: pytest ended with {run.returncode}\n{output}")
+    return run.returncode != 0
 
 
 def main() -> int:

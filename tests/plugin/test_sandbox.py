@@ -404,3 +404,47 @@ def test_exec_straight_after_create_is_a_conflict(pytester: pytest.Pytester) -> 
     )
 
     pytester.runpytest(SCRIPTED).assert_outcomes(passed=1)
+
+
+LOSING_ANSWERS = """
+import httpx
+import pytest
+
+@pytest.fixture
+def losing_answers(monkeypatch):
+    real = httpx.HTTPTransport.handle_request
+
+    def lose(self, request):
+        real(self, request).read()
+        raise httpx.ReadError("the cable is out")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(httpx.HTTPTransport, "handle_request", lose)
+        yield
+"""
+
+
+def test_a_sandbox_whose_create_was_not_answered_goes(
+    pytester: pytest.Pytester, live: FakeRouter
+) -> None:
+    """It was booked before the request; nobody else can have its name."""
+    pytester.makeconftest(LOSING_ANSWERS)
+    pytester.makepyfile(
+        """
+        import pytest
+        from agenttier import APIConnectionError
+
+        def test_client(agenttier_client, losing_answers):
+            with pytest.raises(APIConnectionError):
+                agenttier_client.create_sandbox("general-coding")
+
+        def test_factory(sandbox_factory, losing_answers):
+            with pytest.raises(APIConnectionError), sandbox_factory():
+                pass
+        """
+    )
+
+    run_live(pytester, live).assert_outcomes(passed=2)
+
+    assert len(calls(live, "POST", 201)) == 2
+    assert leftovers(live) == b'{"sandboxes":null}\n'
