@@ -29,7 +29,7 @@ def _agenttier_run(
     run.check()  # for whoever asks by request.getfixturevalue()
     run.add_templates(agenttier_templates)
     yield run
-    run.close()
+    run.finish()
 
 
 @pytest.fixture(scope="session")

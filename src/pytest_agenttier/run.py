@@ -74,6 +74,7 @@ class Run:
         if run is None:
             run = cls(config.stash[_settings.KEY], config.stash[naming.KEY])
             config.stash[cls.KEY] = run
+            config.add_cleanup(run.close)
         return run
 
     @cached_property
@@ -143,7 +144,7 @@ class Run:
         try:
             yield name
         except BaseException:
-            with suppress(AgentTierError):  # close() tries again, and raises
+            with suppress(AgentTierError):  # finish() tries again, and raises
                 self._terminator.terminate(name)
             raise
         self._terminator.terminate(name)
@@ -155,7 +156,7 @@ class Run:
         try:
             yield name
         except BaseException:
-            with suppress(AgentTierError):  # close() tries again, and raises
+            with suppress(AgentTierError):  # finish() tries again, and raises
                 await self._terminate_async(name)
             raise
         await self._terminate_async(name)
@@ -246,18 +247,13 @@ class Run:
         self.router.errors.clear()
         return complaints
 
-    def close(self) -> None:
-        """Delete all that remains, then let the Router go.
+    def finish(self) -> None:
+        """Delete all that remains.
 
         Raises:
             RuntimeError: some could not be deleted; the message has the lines that do it.
         """
-        try:
-            failed = self._terminator.finish()
-        finally:
-            self.client.close()
-            if self.router is not None:
-                self.router.close()
+        failed = self._terminator.finish()
         if failed:
             raise RuntimeError(
                 "\n".join(
@@ -268,3 +264,9 @@ class Run:
                     ]
                 )
             )
+
+    def close(self) -> None:
+        """Let connections and the fake go."""
+        self.client.close()
+        if self.router is not None:
+            self.router.close()

@@ -25,6 +25,8 @@ def _runs_inside(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(f"PYTEST_AGENTTIER_{name}", raising=False)
     for name in ("AGENTTIER_API_URL", "AGENTTIER_API_KEY", "AGENTTIER_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("CI", "BUILD_NUMBER"):  # under which pytest reports at greater length
+        monkeypatch.delenv(name, raising=False)
     # Its advice on loop scopes is for those who use it; test_async.py does, and lifts this.
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:asyncio")
 
