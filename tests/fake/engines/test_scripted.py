@@ -102,17 +102,68 @@ def test_an_unexpected_command_says_what_to_write(scripted: Scripted, sandbox: S
     assert scripted.unexpected() == [ExecRequest("demo", "it's", 30, "http")]
 
 
+@pytest.mark.parametrize(
+    "words", [["pip", "install", "a b"], ("pip", "install", "a b")], ids=["list", "tuple"]
+)
+def test_words_are_quoted_as_the_client_quotes_them(
+    scripted: Scripted, sandbox: Sandbox, words: list[str]
+) -> None:
+    """A test that runs a list can register that list."""
+    scripted.register(words, stdout="ok")
+
+    assert sandbox.run("pip install 'a b'").stdout == b"ok"
+
+
+@pytest.mark.parametrize("command", [7, None, b"make", ["make", 1], re.compile(b"make")])
+def test_what_is_no_command_is_refused_at_once(scripted: Scripted, command: object) -> None:
+    """Not when the first command runs."""
+    with pytest.raises(TypeError, match=r"a command is its text, a list of its words, .*, not "):
+        scripted.register(command)  # type: ignore[arg-type] # what nobody should pass
+
+
+@pytest.mark.parametrize("text", ["-x", "+x"])
+@pytest.mark.parametrize("sent", ["{}", " {}"], ids=["raw", "by the client"])
+def test_an_option_like_text_fits_as_the_client_sends_it(
+    scripted: Scripted, sandbox: Sandbox, text: str, sent: str
+) -> None:
+    """With a blank before it, so that the shell does not take it for options (contract 5.2)."""
+    scripted.register(text, stdout="ok")
+
+    assert sandbox.run(sent.format(text)).stdout == b"ok"
+
+
+def test_any_other_text_fits_only_as_it_is(scripted: Scripted, sandbox: Sandbox) -> None:
+    """A blank before it is another command."""
+    scripted.register("x", times=None)
+
+    with pytest.raises(UnexpectedCommand):
+        sandbox.run(" x")
+
+
+@pytest.mark.parametrize("times", [0, -1])
+def test_an_answer_is_given_at_least_once(scripted: Scripted, times: int) -> None:
+    """An answer that may never be given is a mistake."""
+    with pytest.raises(ValueError, match=f"times={times}: it is at least 1, or None"):
+        scripted.register("x", times=times)
+
+
 def test_unused_answers_are_known(scripted: Scripted, sandbox: Sandbox) -> None:
     """Those that were given less often than they were registered for."""
     scripted.register("once")
     twice = scripted.register("twice", times=2)
-    scripted.register("any", times=None)
-    never = scripted.register("never", times=None)
+    never = scripted.register("never")
 
-    for command in ("once", "twice", "any"):
+    for command in ("once", "twice"):
         sandbox.run(command)
 
     assert scripted.unused() == [twice, never]
+
+
+def test_an_answer_for_any_number_of_times_is_never_unused(scripted: Scripted) -> None:
+    """None is such a number."""
+    scripted.register("x", times=None)
+
+    assert scripted.unused() == []
 
 
 def test_a_scope_takes_its_answers_with_it(scripted: Scripted, sandbox: Sandbox) -> None:
@@ -162,6 +213,18 @@ def test_reset_forgets_everything(scripted: Scripted, sandbox: Sandbox) -> None:
     scripted.reset()
 
     assert (scripted.unused(), scripted.unexpected()) == ([], [])
+
+
+def test_reset_ends_every_scope(scripted: Scripted, sandbox: Sandbox) -> None:
+    """What one of them leaves afterwards brings nothing back."""
+    scripted.register("before", times=None)
+    with scripted.scope():
+        scripted.register("inside", times=None)
+        scripted.reset()
+
+    for command in ("before", "inside"):
+        with pytest.raises(UnexpectedCommand):
+            sandbox.run(command)
 
 
 @pytest.mark.parametrize(("transport", "delay"), [("http", 4.9), ("spdy", 3600.0)])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import threading
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -34,6 +36,8 @@ class ExecRequest:
 
 CommandPattern: TypeAlias = "str | re.Pattern[str] | Callable[[ExecRequest], bool]"
 """Exact text, a pattern that the whole text must match, or a decision."""
+Command: TypeAlias = "CommandPattern | Sequence[str]"
+"""What an answer can be registered for: a pattern, or the words of a command."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,7 +56,7 @@ class Answer:
         if self.times is not None and self.used >= self.times:
             return False
         if isinstance(self.command, str):
-            return self.command == request.command
+            return request.command in (self.command, _as_sent(self.command))
         if isinstance(self.command, re.Pattern):
             return self.command.fullmatch(request.command) is not None
         return self.command(request)
@@ -87,7 +91,7 @@ class Scripted:
 
     def register(
         self,
-        command: CommandPattern,
+        command: Command,
         *,
         stdout: str | bytes = "",
         stderr: str | bytes = "",
@@ -102,28 +106,35 @@ class Scripted:
         ``times`` times; those of an inner `scope` come before those around it.
 
         Args:
-            command: The exact text; or a pattern that must match all of it; or a function.
+            command: The exact text; its words, which are quoted as the client quotes them; a
+                pattern that must match all of the text; or a function.
             stdout: What the command writes there, as text or bytes.
             stderr: Likewise.
             exit_code: Its exit code.
-            times: How often it may be given; None: any number of times.
+            times: How often it is to be given, at least once; None: any number of times, or never.
             delay: Seconds that the command takes, on the fake's clock. It writes at the end, so
                 that nothing is seen of a command that runs into its limit.
             callback: Called before the answer is given; what it raises reaches the caller.
 
         Returns:
             The answer, whose ``used`` counts.
+
+        Raises:
+            TypeError: ``command`` is none of these.
+            ValueError: ``times`` is less than 1.
         """
+        if times is not None and times < 1:
+            raise ValueError(f"times={times!r}: it is at least 1, or None for any number of times")
         result = ExecResult(_bytes(stdout), _bytes(stderr), exit_code)
-        answer = Answer(command, result, times, delay, callback)
+        answer = Answer(_pattern(command), result, times, delay, callback)
         with self._lock:
             self._script.answers.append(answer)
         return answer
 
     def unused(self) -> list[Answer]:
-        """Answers of this scope that were given less often than registered for, or never."""
+        """Answers of this scope that were given less often than they were registered for."""
         with self._lock:
-            return [each for each in self._script.answers if each.used < (each.times or 1)]
+            return [each for each in self._script.answers if each.used < (each.times or 0)]
 
     def unexpected(self) -> list[ExecRequest]:
         """Commands in this scope that nothing answered, in the order in which they came."""
@@ -131,21 +142,22 @@ class Scripted:
             return list(self._script.unexpected)
 
     def reset(self) -> None:
-        """Forget the answers and the unexpected commands of this scope."""
+        """Forget every answer and every unexpected command, and end every scope."""
         with self._lock:
-            self._script = _Script(self._script.outer)
+            self._script = _Script()
 
     @contextmanager
     def scope(self) -> Generator[None, None, None]:
         """A stretch of time with answers of its own: tried first, and gone at its end."""
         with self._lock:
             outer = self._script
-            self._script = _Script(outer)
+            own = self._script = _Script(outer)
         try:
             yield
         finally:
             with self._lock:
-                self._script = outer
+                if self._script is own:  # else `reset` has ended it
+                    self._script = outer
 
     def answer(self, request: ExecRequest, address: str) -> ExecResult | None:
         """The answer to a command; None where none is registered.
@@ -184,6 +196,30 @@ class Scripted:
         if limit >= HEADER_TIMEOUT:
             raise header_timeout(address)
         return ExecResult(b"", b"", -1)
+
+
+def _pattern(command: Command) -> CommandPattern:
+    if isinstance(command, str) or callable(command):
+        return command
+    if isinstance(command, re.Pattern):
+        if _all_text(command.pattern):
+            return command
+    elif isinstance(command, Sequence) and _all_text(*command):
+        return shlex.join(command)
+    raise TypeError(
+        "a command is its text, a list of its words, a compiled pattern of text, or a function, "
+        f"not {command!r}"
+    )
+
+
+def _all_text(*values: object) -> bool:
+    """Whether these are what their type says; not everybody checks types."""
+    return all(isinstance(value, str) for value in values)
+
+
+def _as_sent(text: str) -> str:
+    """As the client sends it, lest the shell take it for options (contract 5.2)."""
+    return f" {text}" if text.startswith(("-", "+")) else text
 
 
 def _bytes(output: str | bytes) -> bytes:
