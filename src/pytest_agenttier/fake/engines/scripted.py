@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import threading
-from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,7 +13,7 @@ from . import EngineUnavailable, ExecResult, ExecTransport
 from .transports import HEADER_TIMEOUT, effective_limit, header_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from ..clock import FakeClock
 
@@ -204,7 +203,7 @@ def _pattern(command: Command) -> CommandPattern:
     if isinstance(command, re.Pattern):
         if _all_text(command.pattern):
             return command
-    elif isinstance(command, Sequence) and _all_text(*command):
+    elif isinstance(command, (list, tuple)) and _all_text(*command):
         return shlex.join(command)
     raise TypeError(
         "a command is its text, a list of its words, a compiled pattern of text, or a function, "
