@@ -7,6 +7,7 @@ the same from an editable install, a wheel and ``unittest``.
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 import time
 from collections.abc import Coroutine, Generator, Iterator, Sequence
@@ -19,8 +20,6 @@ from agenttier import AsyncSandbox
 from agenttier.exceptions import exit_code_meaning
 
 if TYPE_CHECKING:
-    import re
-
     from agenttier import CommandResult, Sandbox
 
 T = TypeVar("T")
@@ -75,14 +74,17 @@ def assert_exec(
         stderr: The same for the other stream.
         timeout: Whole seconds that the command may run.
         within: Seconds; the command is repeated until the check holds or they have passed. They
-            are real seconds, since real commands are waited for.
+            are real seconds, since real commands are waited for. What it raises is not waited out.
 
     Raises:
         AssertionError: It ended otherwise; the message shows command, exit code and both streams.
         AgentTierError: It could not be run.
+        TypeError: What is expected can never be.
     """
     __tracebackhide__ = True
     expected = _Expected(exit_code, stdout, stderr)
+    if not isinstance(command, str):
+        command = tuple(command)  # it is shown and repeated
     if isinstance(sandbox, AsyncSandbox):
         return _Unawaited(_assert_exec_async(sandbox, command, expected, timeout, within), command)
     attempts = _Attempts(within)
@@ -193,6 +195,15 @@ class _Expected:
     stdout: Expected
     stderr: Expected
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.exit_code, int | None):
+            raise TypeError(f"exit_code={self.exit_code!r}: a number, or None for any")
+        for name in ("stdout", "stderr"):
+            expected = getattr(self, name)
+            pattern = getattr(expected, "pattern", "")
+            if not (isinstance(expected, str | re.Pattern | None) and isinstance(pattern, str)):
+                raise TypeError(f"{name}={expected!r}: text, a compiled pattern of text, or None")
+
     def complaint(self, ran: _Ran) -> str | None:
         """What is to be said of a command that ended otherwise; None where all is as expected."""
         result = ran.result
@@ -219,10 +230,10 @@ def _wrong_text(name: str, expected: Expected, got: str) -> Iterator[str]:
 
 
 def _diff(expected: str, got: str) -> Iterator[str]:
-    before, after = expected.splitlines(keepends=True), got.splitlines(keepends=True)
+    before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (expected, got))
     # The first two lines name files.
     for line in list(difflib.unified_diff(before, after, n=2))[2:]:
-        text = _shortened(line.rstrip("\n"))
+        text = _shown(line.rstrip("\n"))
         yield f"  {text}" if line.endswith("\n") else f"  {text}  (no newline at its end)"
 
 
@@ -230,13 +241,26 @@ def _stream(name: str, text: str) -> Iterator[str]:
     if not text:
         yield f"{name}: empty"
         return
-    lines = text.splitlines()
+    lines = text.split("\n")
+    if not lines[-1]:
+        del lines[-1]
     yield f"{name}:"
     omitted = len(lines) - 2 * _SHOWN_LINES
     if omitted > 0:
         lines[_SHOWN_LINES:-_SHOWN_LINES] = [f"… {omitted} lines …"]
     for line in lines:
-        yield f"  {_shortened(line)}"
+        yield f"  {_shown(line)}"
+
+
+def _shown(line: str) -> str:
+    """A line as a terminal may show it: what would be invisible, or obeyed, is escaped."""
+    kept = line.rstrip()
+    hidden = line[len(kept) :].replace(" ", "\\x20")
+    visible = "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode()
+        for each in kept + hidden
+    )
+    return _shortened(visible)
 
 
 def _shortened(text: str) -> str:
@@ -270,6 +294,7 @@ class _Unawaited(Coroutine[Any, Any, T]):
         return self._coroutine.throw(*args)
 
     def close(self) -> None:
+        self._begin()
         self._coroutine.close()
 
     def _begin(self) -> None:
@@ -281,20 +306,14 @@ class _Unawaited(Coroutine[Any, Any, T]):
 _unawaited: list[_Unawaited[Any]] = []
 
 
-def fail_unawaited() -> None:
-    """Fail the test that ends if one of its assertions was never awaited.
-
-    Raises:
-        AssertionError: one was not; the message has the line to write.
-    """
-    __tracebackhide__ = True
+def take_unawaited() -> str | None:
+    """Drop the assertions that were never awaited; what is to be said of them, if there are any."""
     forgotten = list(_unawaited)
-    _unawaited.clear()
     for each in forgotten:
         each.close()
-    if forgotten:
-        command = forgotten[0].command
-        raise AssertionError(
-            "assert_exec on an AsyncSandbox was never awaited, so it checked nothing; write: "
-            f"await assert_exec(sandbox, {command!r}, …)"
-        )
+    if not forgotten:
+        return None
+    return (
+        "assert_exec on an AsyncSandbox was never awaited, so it checked nothing; write: "
+        f"await assert_exec(sandbox, {forgotten[0].command!r}, …)"
+    )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_agenttier.fake import FakeRouter
-from pytest_agenttier.fake.engines.runtime import ENGINES
+from pytest_agenttier.fake.engines import engines_named
 from pytest_agenttier.fake.releases import RELEASES
 from pytest_agenttier.fake.server import LoopbackServer
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument(
         "--exec",
         type=_engines,
-        default=("pod",),
+        default="pod",
         metavar="ENGINES",
         help="how commands run: pod (Linux namespaces), subprocess (on this machine, not "
         "isolated), scripted; with commas, the first that works here. Default: pod.",
@@ -129,10 +129,7 @@ def _port(text: str) -> int:
 
 
 def _engines(text: str) -> tuple[str, ...]:
-    engines = tuple(text.split(","))
-    for engine in engines:
-        if engine not in ENGINES:
-            raise argparse.ArgumentTypeError(
-                f"unknown engine {engine!r}; there are: {', '.join(ENGINES)}"
-            )
-    return engines
+    try:
+        return engines_named(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pytest_agenttier.run import Run
 
 
+READ_MARKER = pytest.StashKey[bool]()
+"""Set on a test whose ``agenttier`` marker has configured a sandbox."""
+
+
 @pytest.fixture(scope="session")
 def _agenttier_run(
     pytestconfig: pytest.Config, agenttier_templates: Mapping[str, Mapping[str, Any]]
@@ -46,7 +50,7 @@ def agenttier_templates() -> Mapping[str, Mapping[str, Any]]:
 
 @pytest.fixture
 def agenttier_sandbox_options() -> SandboxOptions:
-    """How sandboxes are made where a test says nothing; redefine it in a conftest.
+    """How ``sandbox`` is made where a test says nothing; redefine it in a conftest.
 
     Returns:
         A ``SandboxOptions``. Parameters, markers, and options given for this run
@@ -72,7 +76,8 @@ def agenttier_client(_agenttier_run: Run) -> AgentTierClient:
     """An ``AgentTierClient`` on the offline fake, or on the Router of ``--agenttier-url``.
 
     On the fake it calls in process, as an ordinary user (no admin). Sandboxes made through it are
-    named and, at the end of the run at the latest, deleted.
+    named and, at the end of the run at the latest, deleted. It belongs to the run: closing it
+    does nothing.
     """
     return _agenttier_run.client
 
@@ -98,9 +103,10 @@ def agenttier_env(_agenttier_run: Run, agenttier_url: str) -> dict[str, str]:
 
     Returns:
         ``AGENTTIER_API_URL`` and, where there is one, the credential (``AGENTTIER_API_KEY`` or
-        ``AGENTTIER_TOKEN``). Put them over a copy of ``os.environ``.
+        ``AGENTTIER_TOKEN``); on the fake also ``NO_PROXY``, which keeps it off any proxy. Put them
+        over a copy of ``os.environ``.
     """
-    return {"AGENTTIER_API_URL": agenttier_url, **_agenttier_run.credentials(os.environ)}
+    return {"AGENTTIER_API_URL": agenttier_url, **_agenttier_run.access(os.environ)}
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +114,8 @@ def sandbox_factory(_agenttier_run: Run, agenttier_template: str) -> SandboxFact
     """Makes sandboxes, as in ``with sandbox_factory(template="…") as sandbox:``.
 
     For several in one test, and for wider scopes: redefine ``sandbox`` with
-    ``@pytest.fixture(scope="module")`` and yield from the factory.
+    ``@pytest.fixture(scope="module")`` and yield from the factory. It takes what it is given, and
+    the options of the run behind it; markers and ``agenttier_sandbox_options`` are of ``sandbox``.
     """
     return _agenttier_run.factory(agenttier_template)
 
@@ -122,6 +129,8 @@ def async_sandbox_factory(_agenttier_run: Run, agenttier_template: str) -> Async
 @pytest.fixture
 def sandbox(
     request: pytest.FixtureRequest,
+    _agenttier_run: Run,
+    agenttier_templates: Mapping[str, Mapping[str, Any]],
     sandbox_factory: SandboxFactory,
     agenttier_sandbox_options: SandboxOptions,
 ) -> Iterator[Sandbox]:
@@ -130,6 +139,7 @@ def sandbox(
     Configured by ``@pytest.mark.agenttier(template=…)``, or by indirect parametrization with a
     template's name or a ``SandboxOptions``.
     """
+    _agenttier_run.add_templates(agenttier_templates)
     yield from _sandbox(request, sandbox_factory, agenttier_sandbox_options)
 
 
@@ -137,12 +147,16 @@ def sandbox(
 def async_sandbox(
     request: pytest.FixtureRequest,
     _agenttier_run: Run,
+    agenttier_templates: Mapping[str, Mapping[str, Any]],
     sandbox_factory: SandboxFactory,
     agenttier_sandbox_options: SandboxOptions,
 ) -> Iterator[AsyncSandbox]:
     """``sandbox`` for async tests: the same, as an ``AsyncSandbox``."""
+    _agenttier_run.add_templates(agenttier_templates)
     for made in _sandbox(request, sandbox_factory, agenttier_sandbox_options):
-        yield _agenttier_run.async_client.sandbox(made.id)
+        sandbox = _agenttier_run.async_client.sandbox(made.id)
+        sandbox.namespace = made.namespace
+        yield sandbox
 
 
 def _sandbox(
@@ -150,6 +164,7 @@ def _sandbox(
 ) -> Iterator[Sandbox]:
     from pytest_agenttier.options import from_markers, from_parameter
 
+    request.node.stash[READ_MARKER] = True
     layers = [from_markers(request.node)]
     if hasattr(request, "param"):
         layers.insert(0, from_parameter(request.param))

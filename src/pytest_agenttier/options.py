@@ -115,10 +115,13 @@ def completed(
     """What holds in the end: the layers, then this run's options, the conftest, the defaults.
 
     Options and environment were chosen for this run and so beat the conftest; ini and defaults
-    stand behind it.
+    stand behind it. Several templates are a parametrization, wherever they were named.
     """
     values: dict[str, tuple[Any, bool]] = {  # each field's own type; SandboxOptions declares them
-        "template": (template, settings.template.explicit),
+        "template": (
+            template,
+            settings.template.explicit or len(settings.template.value) > 1,
+        ),
         "namespace": (settings.namespace.value, settings.namespace.explicit),
         "wait_timeout": (settings.wait_timeout.value, settings.wait_timeout.explicit),
     }

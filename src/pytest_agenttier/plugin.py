@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from pytest_agenttier import naming
 from pytest_agenttier import settings as _settings
 from pytest_agenttier.fixtures import (
+    READ_MARKER,
     _agenttier_run,  # pyright: ignore[reportPrivateUsage]  # private to users, not to pytest
     agenttier_async_client,
     agenttier_client,
@@ -51,6 +53,7 @@ __all__ = [
 ]
 
 _RUN_INPUT = "agenttier_run"
+_PASSED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -137,10 +140,9 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return str(val) if options and isinstance(val, options.SandboxOptions) else None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test that needs a Router which does not answer, before its other fixtures run."""
-    item.config.stash[naming.KEY].test = item.name
+@pytest.hookimpl(specname="pytest_runtest_setup")
+def pytest_agenttier_check_router(item: pytest.Item) -> None:
+    """Fail a test that needs a Router which does not answer; by now it has not been skipped."""
     if "_agenttier_run" in getattr(item, "fixturenames", ()) and not item.config.option.setupplan:
         from pytest_agenttier.run import Run
 
@@ -148,12 +150,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Name what the test makes after it, and judge the assertions of its fixtures."""
+    item.config.stash[naming.KEY].test = item.name
+    with _awaited():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Fail a test that forgot to await an assertion."""
-    outcome = yield
-    assertions = sys.modules.get("pytest_agenttier.assertions")
-    if assertions is not None:
-        assertions.fail_unawaited()
+    """Fail a test that forgot to await an assertion, or whose marker came to nothing."""
+    _check_marker(item)
+    with _awaited():
+        outcome = yield
+    item.stash[_PASSED] = True
     return outcome
 
 
@@ -162,8 +172,40 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
     """Lift what a test bent on the fake before fixtures clean up; then judge it."""
     runs = sys.modules.get("pytest_agenttier.run")
     run = item.config.stash.get(runs.Run.KEY, None) if runs is not None else None
-    complaints: list[str] = run.end_of_test() if run is not None else []
-    outcome = yield
+    passed = item.stash.get(_PASSED, False)
+    complaints: list[str] = run.end_of_test(passed=passed) if run is not None else []
+    with _awaited():
+        outcome = yield
     if complaints:
         pytest.fail("\n\n".join(complaints), pytrace=False)
     return outcome
+
+
+@contextmanager
+def _awaited() -> Generator[None]:
+    """Fail whoever leaves an assertion behind without awaiting it; nobody else gets the blame."""
+    try:
+        yield
+    except BaseException:
+        _take_unawaited()
+        raise
+    if complaint := _take_unawaited():
+        pytest.fail(complaint, pytrace=False)
+
+
+def _take_unawaited() -> str | None:
+    assertions = sys.modules.get("pytest_agenttier.assertions")
+    complaint: str | None = assertions.take_unawaited() if assertions is not None else None
+    return complaint
+
+
+def _check_marker(item: pytest.Item) -> None:
+    """Fail a test whose marker nobody read, since its conftest makes ``sandbox`` in its own way."""
+    if item.get_closest_marker("agenttier") is None or item.stash.get(READ_MARKER, False):
+        return
+    if {"sandbox", "async_sandbox"}.intersection(getattr(item, "fixturenames", ())):
+        pytest.fail(
+            "@pytest.mark.agenttier configures the sandbox that the plugin makes, and this test's "
+            "is made by a fixture of its own: say it there, sandbox_factory(template=…)",
+            pytrace=False,
+        )

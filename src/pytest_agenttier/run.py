@@ -16,6 +16,7 @@ from agenttier import (
     AgentTierError,
     APIKeyAuth,
     AsyncAgentTierClient,
+    NotFoundError,
     auto_detect_auth,
 )
 from agenttier._resources import sandboxes
@@ -40,8 +41,20 @@ _CREDENTIALS = ("AGENTTIER_API_KEY", "AGENTTIER_TOKEN")
 _IN_PROCESS_URL = "http://router.invalid"
 
 
-class _AnyLoopClient(AsyncAgentTierClient):
+class _LentClient(AgentTierClient):
+    """The run's own: a test that closes it, as code under test may, does no harm to the others."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class _AsyncLentClient(AsyncAgentTierClient):
+    """The asynchronous twin; it keeps no connection, so that any event loop may use it."""
+
     _keep_alive = False
+
+    async def close(self) -> None:
+        """Do nothing."""
 
 
 class Run:
@@ -63,6 +76,11 @@ class Run:
         """The fake; None on a live run."""
         if settings.url.value is None:
             self.router = FakeRouter(exec=settings.exec.value)
+            # A cluster has the namespace that a run is told to use.
+            self.router.cluster.state.add_namespace(settings.namespace.value)
+        self._unanswered: dict[str, None] = {}
+        """Names that a test chose, for creates of which nobody knows what became."""
+        self._templates: dict[str, Mapping[str, Any]] = {}
         self._terminator = Terminator(self._delete)
         self._unreachable: str | None = None
         self._checked = False
@@ -81,9 +99,9 @@ class Run:
     def client(self) -> AgentTierClient:
         """The synchronous client; what is made through it is deleted with the run."""
         if self.router is None:
-            client = AgentTierClient(self.url, auto_detect_auth())
+            client = _LentClient(self.url, auto_detect_auth())
         else:
-            client = AgentTierClient(
+            client = _LentClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
         # One distribution: the client leaves this open for the plugin.
@@ -92,11 +110,11 @@ class Run:
 
     @cached_property
     def async_client(self) -> AsyncAgentTierClient:
-        """The asynchronous twin; it keeps no connection, so that any event loop may use it."""
+        """The asynchronous twin."""
         if self.router is None:
-            client = _AnyLoopClient(self.url, auto_detect_auth())
+            client = _AsyncLentClient(self.url, auto_detect_auth())
         else:
-            client = _AnyLoopClient(
+            client = _AsyncLentClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
         # One distribution: the client leaves this open for the plugin.
@@ -113,11 +131,13 @@ class Run:
             raise RuntimeError("neither a fake nor a URL")
         return url
 
-    def credentials(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The environment variables that another program authenticates with."""
-        if self.router is not None:
-            return {"AGENTTIER_API_KEY": self.router.api_key}
-        return {name: environ[name] for name in _CREDENTIALS if environ.get(name)}
+    def access(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment variables, besides the URL, that let another program in."""
+        if self.router is None:
+            return {name: environ[name] for name in _CREDENTIALS if environ.get(name)}
+        spared = environ.get("NO_PROXY") or environ.get("no_proxy")
+        hosts = f"{spared},127.0.0.1" if spared else "127.0.0.1"
+        return {"AGENTTIER_API_KEY": self.router.api_key, "NO_PROXY": hosts, "no_proxy": hosts}
 
     def factory(self, template: str) -> SandboxFactory:
         """Makes sandboxes, of ``template`` where none is named."""
@@ -131,7 +151,9 @@ class Run:
         """Register a team's own templates in the fake."""
         if self.router is not None:
             for name, spec in templates.items():
-                self.router.add_template(name, spec)
+                if self._templates.get(name) != spec:
+                    self.router.add_template(name, spec)
+                    self._templates[name] = spec
 
     @contextmanager
     def deleting(self) -> Generator[str]:
@@ -177,14 +199,21 @@ class Run:
         A name of ours is deleted however far its create got; one that a test chose only once it
         was made, since before that it may be somebody else's.
         """
-        if new.name is None:
-            new = dataclasses.replace(new, name=self._own_name())
-        if new.name in self._terminator.remaining:
+        name = self._own_name() if new.name is None else new.name
+        new = dataclasses.replace(new, name=name)
+        if name in self._terminator.remaining:
             return sandboxes.created(sandboxes.create_sandbox(new), name_is_ours=True)
-        return self._booked(sandboxes.creation(new))
+        return self._booked(sandboxes.creation(new), name)
 
-    def _booked(self, creation: Flow[SandboxSummary]) -> Flow[SandboxSummary]:
-        summary = yield from creation
+    def _booked(self, creation: Flow[SandboxSummary], name: str) -> Flow[SandboxSummary]:
+        self._unanswered[name] = None  # a test that is cancelled leaves it at that
+        try:
+            summary = yield from creation
+        except AgentTierError as error:
+            if not sandboxes.outcome_is_unknown(error):
+                del self._unanswered[name]
+            raise
+        del self._unanswered[name]
         self._terminator.intend(summary.name)
         return summary
 
@@ -212,7 +241,7 @@ class Run:
         try:
             self.client.current_user()
         except AgentTierError as error:
-            given = " and ".join(self.credentials(os.environ))
+            given = " and ".join(self.access(os.environ))
             return "\n".join(
                 [
                     f"agenttier: the Router at {url.value} (from {url.source}) is not usable.",
@@ -223,15 +252,18 @@ class Run:
             )
         return None
 
-    def end_of_test(self) -> list[str]:
-        """Lift what the test bent on the fake; what is to be said about it."""
+    def end_of_test(self, *, passed: bool) -> list[str]:
+        """Lift what the test bent on the fake; what is to be said about it.
+
+        Answers that were not needed are no news of a test that did not get to its end.
+        """
         if self.router is None:
             return []
         script = self.router.exec
         complaints = [
-            f"fake_router.exec: the answer to {answer} was expected to be needed; drop it, or "
-            "register it with times=None"
-            for answer in script.unused()
+            f"fake_router.exec: the answer to {answer} was not needed; drop it, or register it "
+            "with times=None"
+            for answer in (script.unused() if passed else ())
         ]
         complaints += [
             f"fake_router.exec: nothing answered {request.command!r} in sandbox {request.sandbox}; "
@@ -251,22 +283,34 @@ class Run:
         """Delete all that remains.
 
         Raises:
-            RuntimeError: some could not be deleted; the message has the lines that do it.
+            RuntimeError: some may be left; the message has the line that deletes them.
         """
-        failed = self._terminator.finish()
-        if failed:
+        left = {name: str(error) for name, error in self._terminator.finish().items()}
+        for name in self._unanswered:
+            if (found := self._look(name)) is not None:
+                left[name] = f"its create was not answered, and there is one of that name ({found})"
+        if left:
             raise RuntimeError(
                 "\n".join(
                     [
-                        f"agenttier: {len(failed)} sandboxes could not be deleted:",
-                        *(f"  {name}: {error}" for name, error in failed.items()),
+                        f"agenttier: {len(left)} sandboxes may be left:",
+                        *(f"  {name}: {why}" for name, why in left.items()),
                         "  By hand: AgentTierClient.from_env().sandbox(name).terminate()",
                     ]
                 )
             )
 
+    def _look(self, name: str) -> str | None:
+        try:
+            summary = self.client.sandbox(name).status()
+        except NotFoundError:
+            return None
+        except AgentTierError as error:
+            return str(error)
+        return f"{summary.status}, made {summary.created_at}"
+
     def close(self) -> None:
         """Let connections and the fake go."""
-        self.client.close()
+        AgentTierClient.close(self.client)
         if self.router is not None:
             self.router.close()

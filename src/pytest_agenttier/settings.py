@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,7 +43,7 @@ def _url(values: list[str]) -> str | None:
         raise ValueError(
             f"{url!r} is not the URL of a Router; one looks like https://agenttier.example.com"
         )
-    return url
+    return url.rstrip("/").removesuffix("/api/v1").rstrip("/")
 
 
 def _namespace(values: list[str]) -> str:
@@ -72,6 +72,7 @@ class Field(NamedTuple):
     """One setting: ``--agenttier-<name>``, ``agenttier_<name>``, ``PYTEST_AGENTTIER_<NAME>``."""
 
     name: str
+    ini_type: Literal["string", "args", "float"]
     parse: Callable[[list[str]], object]
     default: object
     metavar: str
@@ -96,6 +97,7 @@ class Field(NamedTuple):
 FIELDS = (
     Field(
         "url",
+        "string",
         _url,
         None,
         "URL",
@@ -104,6 +106,7 @@ FIELDS = (
     ),
     Field(
         "template",
+        "args",
         _names,
         ("general-coding",),
         "NAME",
@@ -112,6 +115,7 @@ FIELDS = (
     ),
     Field(
         "namespace",
+        "string",
         _namespace,
         "default",
         "NAME",
@@ -119,6 +123,7 @@ FIELDS = (
     ),
     Field(
         "wait-timeout",
+        "float",
         _seconds,
         120.0,
         "SECONDS",
@@ -126,6 +131,7 @@ FIELDS = (
     ),
     Field(
         "exec",
+        "args",
         _engines,
         ("pod",),
         "ENGINES",
@@ -174,7 +180,7 @@ def add_options(parser: pytest.Parser) -> None:
             metavar=field.metavar,
             help=f"{field.help} Also: ini {field.ini}, environment {field.environment}.",
         )
-        parser.addini(field.ini, field.help, default=None)
+        parser.addini(field.ini, field.help, type=field.ini_type, default=None)
 
 
 def resolve(config: pytest.Config, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -206,7 +212,7 @@ def _given(
     # An empty variable is what CI systems leave where nothing was set.
     if environ.get(field.environment):
         return [environ[field.environment]], "environment", field.environment
-    ini: str | None = config.getini(field.ini)
+    ini: str | float | list[str] | None = config.getini(field.ini)
     if ini is not None:
-        return [ini], "ini", f"ini {field.ini}"
+        return ini if isinstance(ini, list) else [str(ini)], "ini", f"ini {field.ini}"
     return None, "default", ""

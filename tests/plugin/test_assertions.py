@@ -8,7 +8,7 @@ import pytest
 
 from agenttier.models import CommandResult
 from pytest_agenttier import assert_exec, assert_result
-from pytest_agenttier.assertions import fail_unawaited
+from pytest_agenttier.assertions import take_unawaited
 
 
 class StandIn:
@@ -94,6 +94,44 @@ def test_text_is_compared_to_the_last_newline() -> None:
     assert "  +hello  (no newline at its end)" in complaint(result("hello"), stdout="hello\n")
 
 
+@pytest.mark.parametrize(
+    ("got", "shown"),
+    [
+        ("a\r\n", "  +a\\r\n"),
+        ("a \n", "  +a\\x20\n"),
+        ("a\t\n", "  +a\\t\n"),
+        ("\u200ba\n", "  +\\u200ba\n"),
+        ("\x1b[2Ja\n", "  +\\x1b[2Ja\n"),
+    ],
+)
+def test_a_difference_that_cannot_be_seen_is_spelled_out(got: str, shown: str) -> None:
+    """Blanks at an end and control characters are escaped, and none reaches the terminal."""
+    assert shown in complaint(result(got), stdout="a\n")
+
+
+@pytest.mark.parametrize(
+    ("expected", "message"),
+    [
+        ({"stdout": b"a\n"}, r"stdout=b'a\\n': text, a compiled pattern of text, or None"),
+        ({"stderr": re.compile(b"a")}, "stderr=re.compile.*: text, a compiled pattern of text"),
+        ({"exit_code": "0"}, "exit_code='0': a number, or None for any"),
+    ],
+)
+def test_what_can_never_be_is_a_type_error(expected: dict[str, object], message: str) -> None:
+    """Rather than a check that fails for ever."""
+    with pytest.raises(TypeError, match=message):
+        assert_result(result("a\n"), **expected)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_the_words_of_a_generator_are_run_and_shown() -> None:
+    """Each attempt runs the same command."""
+    sandbox = StandIn(result(exit_code=1), result())
+
+    assert_exec(sandbox, (word for word in ["echo", "a b"]), within=60)  # type: ignore[call-overload]  # a stand-in
+
+    assert [command for command, _ in sandbox.calls] == [("echo", "a b"), ("echo", "a b")]
+
+
 def test_a_pattern_is_searched_for() -> None:
     """A compiled pattern may match anywhere; its absence is told with the pattern."""
     assert_result(result("version 3.2\n"), stdout=re.compile(r"\d\.\d"))
@@ -131,7 +169,7 @@ def test_assert_exec_runs_the_command_and_returns_its_result() -> None:
     got = assert_exec(sandbox, ["echo", "hi"], stdout="hi\n", timeout=7)  # type: ignore[call-overload]  # a stand-in
 
     assert got == result("hi\n")
-    assert sandbox.calls == [(["echo", "hi"], 7)]
+    assert sandbox.calls == [(("echo", "hi"), 7)]
 
 
 def test_assert_exec_tells_command_sandbox_and_duration() -> None:
@@ -162,4 +200,4 @@ def test_within_gives_up_when_time_is_up() -> None:
 
 def test_nothing_is_said_where_nothing_was_forgotten() -> None:
     """Without an assertion left behind there is nothing to fail."""
-    fail_unawaited()
+    assert take_unawaited() is None

@@ -98,6 +98,39 @@ def test_an_assertion_that_is_not_awaited_fails_the_test(pytester: pytest.Pytest
     )
 
 
+def test_nobody_else_is_blamed_for_a_forgotten_await(pytester: pytest.Pytester) -> None:
+    """Neither when the test has failed already, nor when a fixture forgot it at its end."""
+    pytester.makepyfile(
+        """
+        import pytest
+        from pytest_agenttier import assert_exec
+
+        @pytest.fixture
+        def anyio_backend():
+            return "asyncio"
+
+        @pytest.mark.anyio
+        async def test_fails_otherwise(async_sandbox):
+            assert_exec(async_sandbox, "false")
+            assert 1 == 2
+
+        @pytest.fixture
+        def late(async_sandbox):
+            yield
+            assert_exec(async_sandbox, "false")
+
+        def test_late(late): pass
+
+        def test_innocent(): pass
+        """
+    )
+
+    result = pytester.runpytest("--agenttier-exec=scripted", "-W", "error")
+
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_late*", "assert_exec on an *"])
+
+
 def test_an_awaited_assertion_checks(pytester: pytest.Pytester) -> None:
     """Directly, in a task group, and in gather."""
     pytester.makepyfile(

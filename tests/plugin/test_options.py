@@ -135,3 +135,35 @@ def test_pages_of_pytest_work_and_read_well(pytester: pytest.Pytester, argument:
 
     assert result.ret == 0
     result.stdout.fnmatch_lines([expected[argument]])
+
+
+def test_settings_in_a_native_toml_table(pytester: pytest.Pytester) -> None:
+    """Lists and numbers as TOML has them (pytest 9)."""
+    if pytest.version_tuple < (9,):
+        pytest.skip("native tables came with pytest 9")
+    pytester.makepyprojecttoml(
+        "[tool.pytest]\n"
+        'agenttier_exec = ["pod", "subprocess"]\n'
+        'agenttier_template = ["general-coding"]\n'
+        "agenttier_wait_timeout = 60\n"
+        'agenttier_namespace = "team"\n'
+    )
+
+    assert header(pytester.runpytest()) == (
+        "agenttier: offline fake Router (url: default); exec: pod, subprocess (ini); "
+        "template: general-coding (ini); namespace: team (ini)"
+    )
+
+
+def test_a_url_may_end_in_the_path_of_the_api(pytester: pytest.Pytester) -> None:
+    """As people copy it."""
+    pytester.makepyfile(
+        "def test_it(request):\n"
+        "    from pytest_agenttier import settings\n"
+        "    url = request.config.stash[settings.KEY].url\n"
+        "    assert url.value == 'http://127.0.0.1:9'"
+    )
+
+    result = pytester.runpytest("--agenttier-url=http://127.0.0.1:9/api/v1/")
+
+    result.assert_outcomes(passed=1)

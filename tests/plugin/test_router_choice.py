@@ -57,6 +57,28 @@ def test_a_router_that_does_not_answer_fails_the_first_test_at_length(
     assert result.stdout.str().count("  Tried: ") == 1
 
 
+def test_skipped_tests_need_no_router(pytester: pytest.Pytester) -> None:
+    """Whatever they would have needed."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.skip(reason="later")
+        def test_skipped(sandbox): pass
+
+        @pytest.mark.skipif(True, reason="later")
+        def test_skipped_if(sandbox): pass
+
+        @pytest.mark.xfail(run=False)
+        def test_not_run(sandbox): pass
+        """
+    )
+
+    result = pytester.runpytest(f"--agenttier-url=http://127.0.0.1:{closed_port()}")
+
+    result.assert_outcomes(skipped=2, xfailed=1)
+
+
 def test_a_wrong_key_is_told_apart(
     pytester: pytest.Pytester, live: FakeRouter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +171,7 @@ def test_other_programs_reach_the_same_router(pytester: pytest.Pytester) -> None
 
         def test_it(sandbox, agenttier_env, agenttier_url):
             assert agenttier_env["AGENTTIER_API_URL"] == agenttier_url
+            assert "127.0.0.1" in agenttier_env["NO_PROXY"]
             listed = subprocess.run(
                 [sys.executable, "-c", PROGRAM.replace("\\n        ", "\\n")],
                 env={**os.environ, **agenttier_env}, capture_output=True, check=True,
@@ -220,6 +243,26 @@ def test_an_answer_that_nobody_needed_fails_the_test(pytester: pytest.Pytester) 
 
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fake_router.exec: the answer to 'make': 1 times, used 0*"])
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"), [("pytest.skip('x')", {"skipped": 1}), ("assert 0", {"failed": 1})]
+)
+def test_answers_are_not_missed_in_a_test_that_did_not_get_there(
+    pytester: pytest.Pytester, end: str, outcome: dict[str, int]
+) -> None:
+    """Its own end is the news."""
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        def test_it(sandbox, fake_router):
+            fake_router.exec.register("make")
+            {end}
+        """
+    )
+
+    pytester.runpytest(SCRIPTED).assert_outcomes(**outcome)
 
 
 def test_a_command_that_nothing_answers_fails_the_test(pytester: pytest.Pytester) -> None:

@@ -448,3 +448,140 @@ def test_a_sandbox_whose_create_was_not_answered_goes(
 
     assert len(calls(live, "POST", 201)) == 2
     assert leftovers(live) == b'{"sandboxes":null}\n'
+
+
+def test_a_chosen_name_whose_create_was_not_answered_is_reported(
+    pytester: pytest.Pytester, live: FakeRouter
+) -> None:
+    """It may be somebody else's by now, so it stays; the run says that it is there."""
+    pytester.makeconftest(LOSING_ANSWERS)
+    pytester.makepyfile(
+        """
+        import pytest
+        from agenttier import APIConnectionError
+
+        def test_it(agenttier_client, losing_answers):
+            with pytest.raises(APIConnectionError):
+                agenttier_client.create_sandbox("general-coding", "chosen")
+        """
+    )
+
+    result = run_live(pytester, live)
+
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*agenttier: 1 sandboxes may be left:",
+            "*  chosen: its create was not answered, and there is one of that name (*",
+            "*  By hand: AgentTierClient.from_env().sandbox(name).terminate()",
+        ]
+    )
+    assert b'"name":"chosen"' in leftovers(live)
+
+
+def test_a_test_that_closes_the_client_leaves_nothing_and_harms_nobody(
+    pytester: pytest.Pytester, live: FakeRouter
+) -> None:
+    """The client belongs to the run."""
+    pytester.makepyfile(
+        """
+        import asyncio
+
+        def test_closes(agenttier_client):
+            with agenttier_client as client:
+                client.create_sandbox("general-coding")
+
+        def test_closes_async(agenttier_async_client):
+            async def close():
+                async with agenttier_async_client as client:
+                    await client.create_sandbox("general-coding")
+            asyncio.run(close())
+
+        def test_next(sandbox): pass
+        """
+    )
+
+    run_live(pytester, live).assert_outcomes(passed=3)
+
+    assert leftovers(live) == b'{"sandboxes":null}\n'
+
+
+def test_a_run_offline_has_the_namespace_it_is_told_to_use(pytester: pytest.Pytester) -> None:
+    """As the cluster has that is meant."""
+    pytester.makepyfile(
+        """
+        def test_it(sandbox):
+            assert sandbox.namespace == sandbox.status().namespace == "team"
+
+        def test_async(async_sandbox):
+            assert async_sandbox.namespace == "team"
+        """
+    )
+
+    pytester.runpytest(SCRIPTED, "--agenttier-namespace=team").assert_outcomes(passed=2)
+
+
+def test_several_templates_beat_a_conftest(pytester: pytest.Pytester) -> None:
+    """They are a parametrization, though they stand in the ini file."""
+    pytester.makeini("[pytest]\nagenttier_template = general-coding, strands-bedrock")
+    pytester.makeconftest(
+        """
+        import pytest
+        from pytest_agenttier import SandboxOptions
+
+        @pytest.fixture
+        def agenttier_sandbox_options():
+            return SandboxOptions(template="openclaw-bedrock")
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_it(sandbox, agenttier_template):
+            assert sandbox.status().template_ref == agenttier_template
+        """
+    )
+
+    pytester.runpytest(SCRIPTED).assert_outcomes(passed=2)
+
+
+def test_a_marker_that_nobody_reads_fails_the_test(pytester: pytest.Pytester) -> None:
+    """The conftest makes the sandbox itself, and the message says where to write it."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        pytestmark = pytest.mark.agenttier(template="strands-bedrock")
+
+        @pytest.fixture
+        def sandbox(sandbox_factory):
+            with sandbox_factory() as sandbox:
+                yield sandbox
+
+        def test_it(sandbox): pass
+
+        def test_without(agenttier_client): pass
+        """
+    )
+
+    result = pytester.runpytest(SCRIPTED)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*say it there, sandbox_factory(template=…)"])
+
+
+def test_each_directory_may_have_templates_of_its_own(pytester: pytest.Pytester) -> None:
+    """Two conftests, two teams, one run."""
+    for team in ("a", "b"):
+        folder = pytester.mkpydir(team)
+        folder.joinpath("conftest.py").write_text(
+            "import pytest\n\n"
+            "@pytest.fixture(scope='session')\n"
+            f"def agenttier_templates(): return {{'team-{team}': {{}}}}\n"
+        )
+        folder.joinpath(f"test_{team}.py").write_text(
+            "import pytest\n\n"
+            f"@pytest.mark.agenttier(template='team-{team}')\n"
+            "def test_it(sandbox): pass\n"
+        )
+
+    pytester.runpytest(SCRIPTED).assert_outcomes(passed=2)

@@ -125,7 +125,7 @@ def created(operation: Operation[SandboxSummary], *, name_is_ours: bool) -> Flow
     try:
         summary: SandboxSummary = yield operation
     except AgentTierError as lost:
-        if not _outcome_is_unknown(lost):
+        if not outcome_is_unknown(lost):
             raise
         name = str((operation.body or {})["name"])
         # Under the caller's name there may be a sandbox that was there before.
@@ -167,7 +167,7 @@ def _sandboxes(body: bytes) -> list[SandboxSummary]:
     return SandboxList.model_validate_json(body).sandboxes
 
 
-def _outcome_is_unknown(error: AgentTierError) -> bool:
+def outcome_is_unknown(error: AgentTierError) -> bool:
     """Whether a create may have been carried out though no answer says so."""
     if isinstance(error, APIConnectionError | APITimeoutError):
         return error.sent
