@@ -70,7 +70,7 @@ def test_dev_auth_needs_no_key_and_prints_none() -> None:
 
 def test_what_sandboxes_run_ends_with_the_server() -> None:
     """An interrupted ``serve`` leaves no process of a sandbox behind."""
-    with serving("--exec", "subprocess", "--dev-auth") as (process, printed):
+    with serving("--exec", "subprocess, pod", "--dev-auth") as (process, printed):
         sandboxes = printed["AGENTTIER_API_URL"] + "/api/v1/sandboxes"
         template = {"name": "general-coding", "kind": "ClusterSandboxTemplate"}
         command = "sleep 1000 > /dev/null 2>&1 & echo $!"
@@ -99,6 +99,10 @@ def test_what_sandboxes_run_ends_with_the_server() -> None:
         (
             ["serve", "--exec", "pod,vm"],
             "argument --exec: unknown engine 'vm'; there are: pod, subprocess, scripted",
+        ),
+        (
+            ["serve", "--exec", ", "],
+            "argument --exec: no engine is named; there are: pod, subprocess, scripted",
         ),
     ],
 )

@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 
 from pytest_agenttier.fake import FakeRouter, LoggedRequest
+from pytest_agenttier.fake.engines.scripted import UnexpectedCommand
 from pytest_agenttier.fake.quirks import QUIRKS
 from pytest_agenttier.fake.state import AlreadyExists
 from pytest_agenttier.fake.wire import Request
@@ -47,6 +48,23 @@ def test_an_unknown_engine_is_refused_at_once() -> None:
     """Not when the first command runs."""
     with pytest.raises(ValueError, match="rocket"):
         FakeRouter(exec="rocket")
+
+
+@pytest.mark.parametrize("engines", ["pod, scripted", " pod,scripted ,", ["pod", "scripted"]])
+def test_engines_are_named_with_commas_or_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, engines: str | list[str]
+) -> None:
+    """Blanks do not matter; the first that works here is taken."""
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+
+    with FakeRouter(exec=engines) as router:
+        router.exec.register("make", stdout="built")
+        router.create("demo")
+        answer = router.post("/api/v1/sandboxes/demo/exec", b'{"command":"make"}')
+        with pytest.raises(UnexpectedCommand):
+            router.post("/api/v1/sandboxes/demo/exec", b'{"command":"x"}')
+
+    assert answer.body == b'{"stdout":"built","stderr":"","exitCode":0}\n'
 
 
 @pytest.mark.parametrize("phase", ["", "Creating", "Running", "Stopped"])

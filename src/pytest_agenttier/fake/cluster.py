@@ -35,9 +35,8 @@ class Cluster:
         self.credentials: Credentials = Credentials(self.clock)
         self.users: dict[str, Caller] = {}
         self.scripted: Scripted = Scripted(self.clock)
-        engines = (exec,) if isinstance(exec, str) else tuple(exec)
         # It starts nothing before the first command.
-        self.runtime: Runtime = NodeRuntime(engines, clock=self.clock, scripted=self.scripted)
+        self.runtime: Runtime = NodeRuntime(exec, clock=self.clock, scripted=self.scripted)
         self.state: State = State(
             self.clock, on_stop=self.runtime.stop, on_delete=self.runtime.delete
         )

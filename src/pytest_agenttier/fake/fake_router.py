@@ -37,7 +37,7 @@ class FakeRouter(Router):
     Args:
         release: the Router's version, ``"0.8.1"``.
         exec: what runs commands: ``"pod"``, ``"subprocess"`` or ``"scripted"``, or several
-            in order of preference.
+            in order of preference: ``"pod, subprocess"``.
         dev_auth: every caller is the dev admin, whatever it sends.
         cluster: share the sandboxes, users and clock of another Router: ``other.cluster``.
 
@@ -49,7 +49,7 @@ class FakeRouter(Router):
         quirks: the Router's oddities: ``with router.quirks.off("empty_lists_are_null"): …``.
 
     Raises:
-        ValueError: an unknown release.
+        ValueError: an unknown release or engine.
     """
 
     def __init__(

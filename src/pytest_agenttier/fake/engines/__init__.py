@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+Engine = Literal["pod", "subprocess", "scripted"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 ExecTransport = Literal["http", "spdy"]
 """Which of the Router's two ways to a pod carries a command (contract 5.1)."""
@@ -21,6 +24,27 @@ class EngineUnavailable(Exception):  # noqa: N818 - what it says is the state of
 
     It is no answer that a Router could give, so no handler turns it into one.
     """
+
+
+def engines_named(text: str | Sequence[str]) -> tuple[Engine, ...]:
+    """The engines that a text names, in its order: ``"pod, subprocess"``, or one text each.
+
+    Raises:
+        ValueError: there is no engine of that name, or none is named.
+    """
+    texts = (text,) if isinstance(text, str) else text
+    names = [name.strip() for each in texts for name in each.split(",")]
+    engines: tuple[Engine, ...] = tuple([_engine(name) for name in names if name])
+    if not engines:
+        raise ValueError(f"no engine is named; there are: {', '.join(ENGINES)}")
+    return engines
+
+
+def _engine(name: str) -> Engine:
+    for engine in ENGINES:
+        if engine == name:
+            return engine
+    raise ValueError(f"unknown engine {name!r}; there are: {', '.join(ENGINES)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
-from . import EngineUnavailable, ExecResult, ExecTransport, PodSpec
+from . import Engine, EngineUnavailable, ExecResult, ExecTransport, PodSpec, engines_named
 from .host import Node, Place
 from .process import Process
 from .scripted import ExecRequest, Scripted
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..clock import FakeClock
-
-Engine = Literal["pod", "subprocess", "scripted"]
-ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LONGEST_HOSTNAME = 63  # Kubernetes cuts the pod's name
@@ -60,10 +57,10 @@ class NodeRuntime:
         ValueError: a name in ``engines`` is none, or there is none in it.
     """
 
-    def __init__(self, engines: Sequence[str], *, clock: FakeClock, scripted: Scripted) -> None:
-        self._engines: list[Engine] = [_known(name) for name in engines]
-        if not self._engines:
-            raise ValueError(f"no engine is named; there are: {', '.join(ENGINES)}")
+    def __init__(
+        self, engines: str | Sequence[str], *, clock: FakeClock, scripted: Scripted
+    ) -> None:
+        self._engines = engines_named(engines)
         self._clock = clock
         self._scripted = scripted
         self._lock = threading.Lock()
@@ -177,13 +174,6 @@ class NodeRuntime:
             if self._choice is None:
                 self._choice = _first_that_works(self._engines)
             return self._choice
-
-
-def _known(name: str) -> Engine:
-    for engine in ENGINES:
-        if engine == name:
-            return engine
-    raise ValueError(f"unknown engine {name!r}; there are: {', '.join(ENGINES)}")
 
 
 def _first_that_works(engines: Sequence[Engine]) -> tuple[Engine, Node | None]:
