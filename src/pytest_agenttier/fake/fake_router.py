@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .auth import Caller
 from .cluster import Cluster
 from .lifecycle import Phase
+from .quirks import Quirks
 from .releases import RELEASES
 from .router import Router
 from .sandboxes import SandboxRequest
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .engines.scripted import Scripted
     from .server import LoopbackServer
     from .transport import InProcessTransport
+
+_PHASES = tuple([phase.value for phase in Phase])
 
 
 class FakeRouter(Router):
@@ -70,10 +73,12 @@ class FakeRouter(Router):
             dev_auth=dev_auth,
         )
         self._server: LoopbackServer | None = None
+        self._closed = False
         self._lock = threading.Lock()
         self.api_key: str = self.add_user("tester", email="tester@example.com", name="Tester")
 
     def __enter__(self) -> FakeRouter:
+        self._require_open()
         return self
 
     def __exit__(
@@ -87,38 +92,67 @@ class FakeRouter(Router):
     def close(self) -> None:
         """Stop serving; end every pod and remove every volume. Closing twice is fine."""
         with self._lock:
+            self._closed = True
             server, self._server = self._server, None
         if server is not None:
             server.close()
         if self._owns_cluster:
             self.cluster.close()
 
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this FakeRouter is closed: make a new one")
+
     # The mounts
 
     @property
     def url(self) -> str:
-        """The base URL of this Router on a loopback port; serving starts when first asked."""
+        """The base URL of this Router on a loopback port; serving starts when first asked.
+
+        Raises:
+            RuntimeError: it is closed.
+        """
         from .server import LoopbackServer
 
         with self._lock:
+            self._require_open()
             if self._server is None:
                 self._server = LoopbackServer(self)
             return self._server.url
 
     @property
     def transport(self) -> InProcessTransport:
-        """An httpx transport into this Router, for sync and async clients."""
+        """An httpx transport into this Router, for sync and async clients.
+
+        Raises:
+            RuntimeError: it is closed.
+        """
         from .transport import InProcessTransport
 
+        self._require_open()
         return InProcessTransport(self)
 
     @property
     def errors(self) -> list[BaseException]:
         """What failed while answering over loopback, where the client got a 500 that says so.
 
-        In process it is raised to the caller. Clear the list once it is dealt with.
+        In process it is raised to the caller. `reset_overlay` clears the list.
         """
         return self._server.errors if self._server is not None else []
+
+    # Between tests
+
+    def reset_overlay(self) -> None:
+        """Forget what a test bent and did, for the next one; the plugin does it after each test.
+
+        Scripted answers and unexpected commands, quirks that are switched off, `requests`,
+        `not_built` and `errors` are gone. Sandboxes, templates, users and the clock stay.
+        """
+        self.exec.reset()
+        self.quirks = Quirks()  # whoever has switched one off does so no longer
+        self.requests.clear()
+        self.not_built.clear()
+        self.errors.clear()
 
     # What a test prepares
 
@@ -163,6 +197,13 @@ class FakeRouter(Router):
         """
         self.cluster.add_template(name, spec)
 
+    def add_namespace(self, name: str) -> None:
+        """Let clients create sandboxes in another namespace than ``default``.
+
+        As on a cluster, a create in a namespace that does not exist is answered with 500.
+        """
+        self.cluster.state.add_namespace(name)
+
     def create(
         self,
         name: str,
@@ -173,10 +214,14 @@ class FakeRouter(Router):
     ) -> str:
         """Make a sandbox that has reached a phase already, and return its name.
 
+        The phase is ``""`` (new), ``"Creating"``, ``"Running"``, ``"Stopped"`` or ``"Error"``.
+
         Raises:
             ValueError: no such owner or phase, or the phase cannot be reached.
             StateError: the name is taken or cannot be one.
         """
+        if phase not in _PHASES:
+            raise ValueError(f"no phase {phase!r}; there are {', '.join(map(repr, _PHASES))}")
         reference = {"name": template, "kind": "ClusterSandboxTemplate"}
         request = SandboxRequest(name, HOME_NAMESPACE, reference)
         state = self.cluster.state
@@ -190,7 +235,7 @@ class FakeRouter(Router):
             raise ValueError(f"no user {sub!r}; add_user({sub!r}) makes one. Known: {known}")
         return user
 
-    # Plain calls
+    # Plain calls; on a closed Router they raise RuntimeError
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Response:
         """GET a path as the ordinary user, unless the headers identify somebody."""
@@ -215,6 +260,7 @@ class FakeRouter(Router):
     def _plain(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None
     ) -> Response:
+        self._require_open()
         sent = {"X-API-Key": self.api_key} if headers is None else dict(headers)
         sent["Content-Length"] = str(len(body))
         return self.handle(Request(method, path, tuple(sent.items()), body))

@@ -49,6 +49,7 @@ class LoggedRequest(NamedTuple):
     target: str
     """As sent; tokens in the query are blanked."""
     status: int
+    """0 where nothing could be answered: what was raised reached the caller."""
     request_id: str
     """Empty where no route matched."""
     caller: str
@@ -101,13 +102,13 @@ class Router:
             # Answered below the mux (contract 1.3): neither date nor length.
             text, close = ("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")
             response = Response(400, [text, close], b"400 Bad Request")
-            self._log(request, response)
+            self._log(request, response.status)
             return response
         methods, variables = self._tree.find(target.path)
         route = methods.get(request.method) or methods.get(ANY)
         if route is None or target.clean_location is not None:
             response = self._unmatched(request, target, known=bool(methods))
-            self._log(request, response)
+            self._log(request, response.status)
             return response
         headers = {name.lower(): value for name, value in reversed(request.headers)}
         request_id = headers.get("x-request-id") or f"{random.getrandbits(64):016x}"
@@ -121,18 +122,22 @@ class Router:
             cluster.runtime,
             sandbox=variables[0] if route.of_sandbox else "",
         )
-        response = self._matched(call, route, variables, headers)
+        try:
+            response = self._matched(call, route, variables, headers)
+        except BaseException:
+            self._log(request, 0, request_id, call.caller.sub, call.sandbox)
+            raise
         response.headers += self._release.headers
         response.headers.append(("X-Request-Id", request_id))
         response.headers.sort()
         self._finish(response, request.method)
-        self._log(request, response, request_id, call.caller.sub, call.sandbox)
+        self._log(request, response.status, request_id, call.caller.sub, call.sandbox)
         return response
 
     def _log(
         self,
         request: Request,
-        response: Response,
+        status: int,
         request_id: str = "",
         caller: str = "",
         sandbox: str = "",
@@ -141,7 +146,7 @@ class Router:
         if "?" in target:
             target = _SECRET_PARAMETER.sub(r"\1…", target)
         self.requests.append(
-            LoggedRequest(request.method, target, response.status, request_id, caller, sandbox)
+            LoggedRequest(request.method, target, status, request_id, caller, sandbox)
         )
 
     def _unmatched(self, request: Request, target: Target, *, known: bool) -> Response:
