@@ -250,6 +250,21 @@ def error_for_content(
     return _described(error, status, headers, _decoded(body), method=method, path=path)
 
 
+def exit_code_meaning(code: int) -> str:
+    """What a shell's exit code says beyond its number, to be put behind it (contract 5.1)."""
+    known = {
+        -1: "killed by a signal or by its timeout",
+        126: "found, but cannot be executed",
+        127: "command not found",
+    }
+    if code in known:
+        return f" ({known[code]})"
+    try:
+        return f" (killed by {signal.Signals(code - 128).name})"
+    except ValueError:
+        return ""
+
+
 def _described(
     error: E,
     status: int,
@@ -330,21 +345,6 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         return None
     return max(0.0, until.timestamp() - now.timestamp())
-
-
-def exit_code_meaning(code: int) -> str:
-    """What a shell's exit code says beyond its number, to be put behind it (contract 5.1)."""
-    known = {
-        -1: "killed by a signal or by its timeout",
-        126: "found, but cannot be executed",
-        127: "command not found",
-    }
-    if code in known:
-        return f" ({known[code]})"
-    try:
-        return f" (killed by {signal.Signals(code - 128).name})"
-    except ValueError:
-        return ""
 
 
 def _shortened(text: str) -> str:
