@@ -43,6 +43,7 @@ class Refused(Exception):  # noqa: N818 - not a failure: an answer
 
     def __init__(self, status: str = "400 Bad Request", text: str | None = None) -> None:
         super().__init__(status)
+        self.status: int = int(status[:3])
         self.answer: bytes = (
             f"HTTP/1.1 {status}\r\n"
             "Content-Type: text/plain; charset=utf-8\r\n"

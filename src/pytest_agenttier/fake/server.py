@@ -8,13 +8,13 @@ import threading
 import time
 from contextlib import closing, suppress
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pytest_agenttier.fake import http1
 from pytest_agenttier.fake.wire import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from pytest_agenttier.fake.clock import FakeClock
@@ -42,12 +42,29 @@ class Router(Protocol):
         ...
 
 
+class Answered(NamedTuple):
+    """An answer that a server gave."""
+
+    method: str
+    """``-`` where the request was not understood, as with `target`."""
+    target: str
+    status: int
+    failure: BaseException | None = None
+    """What the router raised, or why the request was refused before it got there."""
+
+
+def _unnoticed(_: Answered) -> None:
+    """What becomes of an answer that nobody wants to hear of."""
+
+
 class LoopbackServer:
     """Serves a router on 127.0.0.1, a thread per connection, from construction until ``close``.
 
     Args:
         router: What answers.
         port: The port to listen on; 0 takes a free one.
+        on_answer: Called in the connection's thread just before an answer is sent, and again if
+            its body then fails. It must not block.
 
     Attributes:
         port: The port it listens on.
@@ -58,8 +75,15 @@ class LoopbackServer:
         OSError: the port is taken, or may not be had.
     """
 
-    def __init__(self, router: Router, port: int = 0) -> None:
+    def __init__(
+        self,
+        router: Router,
+        port: int = 0,
+        *,
+        on_answer: Callable[[Answered], None] = _unnoticed,
+    ) -> None:
         self.errors: list[BaseException] = []
+        self.on_answer: Callable[[Answered], None] = on_answer
         self._router = router
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
@@ -121,14 +145,21 @@ class LoopbackServer:
 
     def answer(self, request: Request) -> Response:
         """What the router answers, or a 500 where it raises."""
+        failure = None
         try:
-            return self._router.handle(request)
+            response = self._router.handle(request)
         except BaseException as error:  # the test's, not this thread's
+            failure = error
             self.errors.append(error)
-            text = f"the fake Router failed: {type(error).__name__}: {error}"
-            body = json.dumps({"error": text}).encode() + b"\n"
-            headers = [("Content-Type", "application/json"), ("Date", self.date())]
-            return Response(500, [*headers, ("Content-Length", str(len(body)))], body)
+            response = self._failed(error)
+        self.on_answer(Answered(request.method, request.target, response.status, failure))
+        return response
+
+    def _failed(self, error: BaseException) -> Response:
+        text = f"the fake Router failed: {type(error).__name__}: {error}"
+        body = json.dumps({"error": text}).encode() + b"\n"
+        headers = [("Content-Type", "application/json"), ("Date", self.date())]
+        return Response(500, [*headers, ("Content-Length", str(len(body)))], body)
 
     def date(self) -> str:
         """The router's time, as ``Date`` shows it."""
@@ -171,23 +202,27 @@ class _Connection:
 
     def _exchange(self) -> bool:
         """Answer one request; False where the connection ends with it."""
+        method = target = "-"
         try:
             head = http1.read_head(self._inbox)
+            method, target = head.method, head.target
             self._allow(None)
             if not self._promise_body(head):
                 return False
             body = http1.read_body(self._inbox, head)
         except http1.Refused as refused:
+            self._server.on_answer(Answered(method, target, refused.status, refused))
             self._socket.sendall(refused.answer)
             self._linger()
             return False
-        self.doing = f"{head.method} {head.target}"
-        request = Request(head.method, head.target, head.headers, body, self._has_left)
+        self.doing = f"{method} {target}"
+        request = Request(method, target, head.headers, body, self._has_left)
         return self._send(head, self._server.answer(request))
 
     def _promise_body(self, head: http1.Head) -> bool:
         """Answer an ``Expect`` header; False where it cannot be met."""
         if head.expects_else:
+            self._server.on_answer(Answered(head.method, head.target, 417))
             headers = [("Connection", "close"), ("Date", self._server.date())]
             self._send(head, Response(417, [*headers, ("Content-Length", "0")]))
             self._linger()
@@ -205,16 +240,17 @@ class _Connection:
             with closing(body):
                 self._socket.sendall(framing.head)
                 pieces = iter(body if framing.has_body else ())
-                while (piece := self._next(pieces)) is not None:
+                while (piece := self._next(pieces, head, response.status)) is not None:
                     self._socket.sendall(framing.piece(piece))
                 self._socket.sendall(framing.end)
         return not framing.closes
 
-    def _next(self, pieces: Iterator[bytes]) -> bytes | None:
+    def _next(self, pieces: Iterator[bytes], head: http1.Head, status: int) -> bytes | None:
         try:
             return next(pieces, None)
         except BaseException as error:
             self._server.errors.append(error)
+            self._server.on_answer(Answered(head.method, head.target, status, error))
             raise ConnectionAbortedError("the answer is cut short, for its body failed") from error
 
     def _receive(self) -> bytes:
