@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import httpx
 
+from agenttier._arguments import seconds, text
 from agenttier._operation import PREFIX, Answer, Flow, Operation, Sleep, Step
 from agenttier.clock import Clock, SystemClock
 from agenttier.exceptions import (
@@ -193,7 +194,7 @@ class AsyncDriver:
 def open_driver(
     api_url: str,
     auth: AuthProvider,
-    timeout: float,
+    timeout: float | None,
     *,
     verify: bool | str,
     retry: RetryConfig | None,
@@ -212,7 +213,7 @@ def open_driver(
 def open_async_driver(
     api_url: str,
     auth: AuthProvider,
-    timeout: float,
+    timeout: float | None,
     *,
     verify: bool | str,
     retry: RetryConfig | None,
@@ -286,9 +287,8 @@ class _Requests:
         return self.timeouts
 
 
-def _own_requests(api_url: str, auth: AuthProvider, timeout: float) -> _Requests:
-    if not timeout > 0:
-        raise InvalidRequestError(f"timeout={timeout!r}: seconds, more than 0")
+def _own_requests(api_url: str, auth: AuthProvider, timeout: float | None) -> _Requests:
+    limit = None if timeout is None else seconds("timeout", timeout)
     headers = httpx.Headers(
         {
             "Accept": "application/json",
@@ -296,7 +296,7 @@ def _own_requests(api_url: str, auth: AuthProvider, timeout: float) -> _Requests
             "User-Agent": f"agenttier-python-sdk/{__version__}",
         }
     )
-    timeouts = httpx.Timeout(timeout).as_dict()
+    timeouts = httpx.Timeout(limit).as_dict()
     return _Requests(_address(api_url), httpx.Request, headers, timeouts, auth)
 
 
@@ -310,13 +310,17 @@ def _requests_of(http: SyncHTTPClient | AsyncHTTPClient) -> _Requests:
 def _address(api_url: str) -> str:
     """The Router's address without a trailing slash or ``/api/v1``."""
     try:
-        url = httpx.URL(api_url.strip())
-    except httpx.InvalidURL as error:
+        url = httpx.URL(text("api_url", api_url).strip())
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise InvalidRequestError(f"api_url={api_url!r} is no URL: {error}") from error
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidRequestError(
             f"api_url={api_url!r} is not the address of a Router, as in https://agenttier.example"
         )
+    try:
+        url.raw_host.decode().encode("idna")  # as looking the host up does
+    except UnicodeError as error:
+        raise InvalidRequestError(f"api_url={api_url!r} names no host: {error}") from error
     if url.userinfo:
         raise InvalidRequestError("api_url holds a user or password; pass auth= instead")
     if url.query or url.fragment:
@@ -400,13 +404,13 @@ def _failure(error: Exception, request: Request) -> AgentTierError | None:
         return _closed(str(error), where)
     if not isinstance(error, httpx.TransportError | OSError):
         return None
-    text = str(error) or type(error).__name__
+    reason = str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError):
-        failure = APIConnectionError(f"no connection to {request.url}: {text}")
+        failure = APIConnectionError(f"no connection to {request.url}: {reason}")
         failure.sent = False
-        failure.hint = _connection_hint(text)
+        failure.hint = _connection_hint(reason)
         return failure
-    return APIConnectionError(f"the connection broke during {where}: {text}")
+    return APIConnectionError(f"the connection broke during {where}: {reason}")
 
 
 def _timeout(error: httpx.TimeoutException, request: Request, where: str) -> APITimeoutError:

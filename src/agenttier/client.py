@@ -7,10 +7,11 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack, ExitStack
 from typing import TYPE_CHECKING, Any
 
+from agenttier._arguments import seconds
 from agenttier._http import open_async_driver, open_driver
 from agenttier._resources import sandboxes, templates, user
 from agenttier._resources.sandboxes import NewSandbox
-from agenttier._resources.waiting import CREATED, DEFAULT_TIMEOUT, check_limits, wait_for
+from agenttier._resources.waiting import CREATED, DEFAULT_TIMEOUT, wait_for
 from agenttier.auth import auto_detect_auth
 from agenttier.exceptions import InvalidRequestError
 from agenttier.sandbox import AsyncSandbox, Sandbox
@@ -35,7 +36,8 @@ class AgentTierClient:
     Args:
         api_url: The Router's address; a trailing slash or ``/api/v1`` does no harm.
         auth: Who is calling; without one, what ``auto_detect_auth()`` finds.
-        timeout: Seconds to wait for a connection, and for each answer.
+        timeout: Seconds to wait for a connection, and for each piece of an answer; None for no
+            limit.
         verify: Whom to trust over https: the usual authorities, nobody in particular (False), or
             those in a file or directory.
         retry: Which failures are tried again; see ``RetryConfig`` for what None does.
@@ -44,14 +46,14 @@ class AgentTierClient:
             ``clock`` (``agenttier.clock.Clock``), waits run on that one.
 
     Raises:
-        InvalidRequestError: The address is none.
+        InvalidRequestError: The address is none, or the timeout no time.
     """
 
     def __init__(
         self,
         api_url: str,
         auth: AuthProvider | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
         *,
         verify: bool | str = True,
         retry: RetryConfig | None = None,
@@ -192,7 +194,7 @@ class AsyncAgentTierClient:
         self,
         api_url: str,
         auth: AuthProvider | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = 30.0,
         *,
         verify: bool | str = True,
         retry: RetryConfig | None = None,
@@ -338,9 +340,7 @@ def _wait_limit(wait: bool | float) -> float | None:
     """Seconds to wait for a created sandbox; None for not at all."""
     if wait is False:
         return None
-    limit = DEFAULT_TIMEOUT if wait is True else wait
-    check_limits(limit)
-    return limit
+    return DEFAULT_TIMEOUT if wait is True else seconds("wait", wait, zero="looks once")
 
 
 def _url_from_env() -> str:

@@ -29,6 +29,7 @@ from agenttier.exceptions import AgentTierError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
     from types import TracebackType
 
     from agenttier._http import AsyncDriver, AsyncHTTPClient, Driver, SyncHTTPClient
@@ -134,19 +135,24 @@ class Sandbox:
         self._http.run(wait_until_gone(self.id, timeout=timeout, poll_interval=poll_interval))
 
     def exec(
-        self, command: str | Sequence[str], timeout: float = 30, *, check: bool = False
+        self,
+        command: str | Sequence[str | PathLike[str]],
+        timeout: float = 30,
+        *,
+        check: bool = False,
     ) -> CommandResult:
         """Run a command in the sandbox's shell, and wait for its end.
 
         The Router ends every command after 5 s (``ExecTimeoutError``), and cuts long output.
 
         Args:
-            command: Text for ``sh -c``; or a sequence of words, which are quoted for it.
+            command: Text for ``sh -c``; or a sequence of words and paths, quoted for it.
             timeout: Whole seconds after which the command is to be ended.
             check: Raise if the exit code is not 0.
 
         Raises:
-            InvalidRequestError: The command is empty, or the timeout no positive whole number.
+            InvalidRequestError: The command is empty or no text, or the timeout is no positive
+                whole number.
             ConflictError: The sandbox is not Running.
             ExecTimeoutError: The Router gave up on the command.
             CommandError: ``check`` is set, and the exit code is not 0.
@@ -258,7 +264,11 @@ class AsyncSandbox:
         await self._http.run(wait_until_gone(self.id, timeout=timeout, poll_interval=poll_interval))
 
     async def exec(
-        self, command: str | Sequence[str], timeout: float = 30, *, check: bool = False
+        self,
+        command: str | Sequence[str | PathLike[str]],
+        timeout: float = 30,
+        *,
+        check: bool = False,
     ) -> CommandResult:
         """Run a command in the sandbox's shell, and wait for its end."""
         return await self._http.send(exec_command(self.id, command, timeout=timeout, check=check))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,10 +62,27 @@ def test_create_sends_durations_and_storage(colour: Colour) -> None:
     [
         ({"template": ""}, "name of a template"),
         ({"template": "t", "name": ""}, "names nothing"),
-        ({"template": "t", "timeout": timedelta(0)}, "duration is positive"),
-        ({"template": "t", "idle_timeout": timedelta(seconds=-1)}, "duration is positive"),
-        ({"template": "t", "wait": -1}, "timeout=-1"),
-        ({"template": "t", "wait": float("nan")}, "timeout=nan"),
+        ({"template": None}, "template=None: expected text, not NoneType"),
+        ({"template": "t", "name": b"demo"}, "name=b'demo': expected text, not bytes"),
+        ({"template": "t", "namespace": 7}, "namespace=7: expected text, not int"),
+        ({"template": "t", "storage_size": 20}, "storage_size=20: expected text, not int"),
+        (
+            {"template": "t", "timeout": timedelta(0)},
+            r"timeout=datetime.timedelta\(0\): expected a duration of more than 0",
+        ),
+        ({"template": "t", "idle_timeout": timedelta(seconds=-1)}, "idle_timeout=.* more than 0"),
+        (
+            {"template": "t", "timeout": 30},
+            'timeout=30 is neither text like "30s" nor a timedelta; write "30s"',
+        ),
+        (
+            {"template": "t", "idle_timeout": 1.5},
+            'idle_timeout=1.5 is neither text like "30s" nor a timedelta; write "1.5s"',
+        ),
+        ({"template": "t", "timeout": []}, "is neither text .* nor a timedelta$"),
+        ({"template": "t", "wait": -1}, "wait=-1: expected seconds, 0 looks once"),
+        ({"template": "t", "wait": float("nan")}, "wait=nan"),
+        ({"template": "t", "wait": None}, "wait=None"),
     ],
 )
 def test_create_refuses_what_has_no_sense(
@@ -157,6 +175,7 @@ def test_stop_resume_and_terminate_return_nothing(colour: Colour, method: str, l
         ("  ", b'"  "'),
         (["echo", "a b", "$HOME"], b"\"echo 'a b' '$HOME'\""),
         (("ls",), b'"ls"'),
+        (["ls", PurePosixPath("/a b")], b"\"ls '/a b'\""),
         ("-x", b'" -x"'),
         ("+x", b'" +x"'),
         (["-x", "y"], b'" -x y"'),
@@ -187,24 +206,68 @@ def test_exec_waits_for_the_command_and_ten_seconds(colour: Colour) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "timeout"),
+    ("command", "complaint"),
     [
-        ("", 30),
-        ([], 30),
-        ("true", 0),
-        ("true", -1),
-        ("true", 0.5),
-        ("true", 1.5),
-        ("true", float("inf")),
-        ("true", float("nan")),
+        ("", "empty"),
+        ([], "empty"),
+        (b"ls", "command=b'ls': expected text, or a sequence of text and paths"),
+        (None, "command=None: expected text"),
+        (["head", 3], r"command=\['head', 3\]: expected"),
+        ([b"ls"], r"command=\[b'ls'\]: expected"),
     ],
 )
-def test_exec_refuses_what_has_no_sense(colour: Colour, command: Any, timeout: float) -> None:
-    """No command, or no positive whole seconds: before any request."""
+def test_exec_refuses_what_is_no_command(colour: Colour, command: Any, complaint: str) -> None:
+    """Before any request."""
     client, script = colour.script((200, {}))
 
-    with pytest.raises(InvalidRequestError, match=r"empty|whole seconds"):
-        colour.call(client.sandbox("demo").exec, command, timeout)
+    with pytest.raises(InvalidRequestError, match=complaint):
+        colour.call(client.sandbox("demo").exec, command)
+
+    assert script.lines == []
+
+
+@pytest.mark.parametrize(
+    "timeout",
+    [0, -1, 0.5, 1.5, 2_000_001, 1e300, 10**400, float("inf"), float("nan"), None, "30"],
+)
+def test_exec_refuses_what_are_no_whole_seconds(colour: Colour, timeout: Any) -> None:
+    """Or more than a socket can wait."""
+    client, script = colour.script((200, {}))
+
+    with pytest.raises(
+        InvalidRequestError, match=r"^timeout=.*: expected whole seconds from 1 to 2000000$"
+    ):
+        colour.call(client.sandbox("demo").exec, "true", timeout)
+
+    assert script.lines == []
+
+
+def test_a_number_of_thousands_of_digits_is_refused_too(colour: Colour) -> None:
+    """Python does not print it."""
+    with pytest.raises(InvalidRequestError, match="timeout=<int>: expected whole seconds"):
+        colour.call(colour.client((200, {})).sandbox("demo").exec, "true", 10**5000)
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda client: client.get_sandbox(None), "sandbox_id=None: expected text, not NoneType"),
+        (lambda client: client.sandbox(7).stop(), "sandbox_id=7: expected text, not int"),
+        (lambda client: client.get_template(b"t"), "name=b't': expected text, not bytes"),
+        (lambda client: client.list_sandboxes(7), "namespace=7: expected text, not int"),
+        (lambda client: client.list_sandboxes(None, 7), "status=7: expected text, not int"),
+        (lambda client: client.sandbox("a").forward_port("80"), "port='80': expected a whole nu"),
+        (lambda client: client.sandbox("a").forward_port(80, 80), "protocol=80: expected text"),
+        (lambda client: client.sandbox("a").remove_port(65536), "port=65536: .* from 1 to 65535"),
+        (lambda client: client.get_sandbox(["x" * 300]), r"sandbox_id=\['x{98}…: expected text"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(colour: Colour, call: Any, complaint: str) -> None:
+    """By its name, with what was given and what is expected."""
+    client, script = colour.script((200, {}))
+
+    with pytest.raises(InvalidRequestError, match=complaint):
+        colour.call(call, client)
 
     assert script.lines == []
 
@@ -308,6 +371,10 @@ def test_the_address_may_have_a_path(colour: Colour) -> None:
         ("ftp://router", "not the address of a Router"),
         ("http://", "not the address of a Router"),
         ("http://router:port", "is no URL"),
+        ("http://a..b", "'http://a..b' names no host"),
+        ("http://" + "a" * 64, "names no host"),
+        ("http://router/\udc80", "is no URL"),
+        (None, "api_url=None: expected text, not NoneType"),
         ("http://router/?a=1", "query or fragment"),
         ("http://router/#a", "query or fragment"),
         ("http://user:secret@router", "pass auth= instead"),
@@ -321,11 +388,22 @@ def test_what_is_no_address_is_refused(colour: Colour, url: str, complaint: str)
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
-def test_a_client_needs_a_positive_timeout(colour: Colour, timeout: float) -> None:
-    """Zero seconds would fail every call."""
-    with pytest.raises(InvalidRequestError, match="seconds, more than 0"):
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), float("inf"), 3_000_000, "30"])
+def test_a_client_needs_a_timeout_that_can_be_waited(colour: Colour, timeout: Any) -> None:
+    """Zero seconds would fail every call, and sockets count 23 days at most."""
+    with pytest.raises(
+        InvalidRequestError, match=r"timeout=.*: expected seconds, more than 0, at most 2000000"
+    ):
         colour.client((200, {}), timeout=timeout)
+
+
+def test_a_client_may_wait_without_limit(colour: Colour) -> None:
+    """timeout=None, as in the released SDK."""
+    client, script = colour.script((200, {"sandboxes": []}), timeout=None)
+
+    colour.call(client.list_sandboxes)
+
+    assert set(script.requests[0].extensions["timeout"].values()) == {None}
 
 
 def test_from_env_reads_the_address(colour: Colour, monkeypatch: pytest.MonkeyPatch) -> None:

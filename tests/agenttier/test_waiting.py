@@ -283,9 +283,11 @@ def test_a_sandbox_that_stays_is_a_timeout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout", "poll_interval"), [(-1, None), (float("nan"), None), (1, 0), (1, -1.0)]
-)
-def test_limits_that_have_no_sense_are_refused(timeout: float, poll_interval: float | None) -> None:
+    ("timeout", "poll_interval"),
+    [(-1, None), (float("nan"), None), (1e300, None), ("5", None), (None, None),
+     (1, 0), (1, -1.0), (1, 10**400), (1, "0.1")],
+)  # fmt: skip
+def test_limits_that_have_no_sense_are_refused(timeout: Any, poll_interval: Any) -> None:
     """Before the first look."""
     flow = wait_for("demo", RUNNING, timeout=timeout, poll_interval=poll_interval)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from agenttier._arguments import LONGEST_WAIT, refusal, shown, text, text_or_none
 from agenttier._operation import Flow, Operation, Sleep, nothing, path
 from agenttier.exceptions import (
     AgentTierError,
@@ -56,37 +57,46 @@ def creation(new: NewSandbox) -> Flow[SandboxSummary]:
 
 def create_sandbox(new: NewSandbox) -> Operation[SandboxSummary]:
     """Create a sandbox that has a name (contract 3.1)."""
-    if not new.template:
+    template = text("template", new.template)
+    name = text("name", new.name)
+    if not template:
         raise InvalidRequestError("create_sandbox() needs the name of a template")
-    if not new.name:
+    if not name:
         raise InvalidRequestError("name='' names nothing; leave it out to have one made")
     body: dict[str, JsonValue] = {
-        "name": new.name,
-        "namespace": new.namespace,
+        "name": name,
+        "namespace": text_or_none("namespace", new.namespace),
         # Without the kind the template is searched among namespaced ones (contract 3.1).
-        "templateRef": {"name": new.template, "kind": "ClusterSandboxTemplate"},
+        "templateRef": {"name": template, "kind": "ClusterSandboxTemplate"},
     }
     if new.timeout is not None:
-        body["timeout"] = go_duration(new.timeout)
+        body["timeout"] = go_duration("timeout", new.timeout)
     if new.idle_timeout is not None:
-        body["idleTimeout"] = go_duration(new.idle_timeout)
+        body["idleTimeout"] = go_duration("idle_timeout", new.idle_timeout)
     if new.storage_size is not None:
-        body["storage"] = {"size": new.storage_size}
+        body["storage"] = {"size": text("storage_size", new.storage_size)}
     return Operation("POST", path("sandboxes"), SandboxSummary.model_validate_json, body=body)
 
 
 def list_sandboxes(namespace: str | None, status: str | None) -> Operation[list[SandboxSummary]]:
     """List the caller's sandboxes (contract 3.2)."""
-    return Operation(
-        "GET", path("sandboxes"), _sandboxes, query={"namespace": namespace, "status": status}
-    )
+    query = {
+        "namespace": text_or_none("namespace", namespace),
+        "status": text_or_none("status", status),
+    }
+    return Operation("GET", path("sandboxes"), _sandboxes, query=query)
+
+
+def sandbox_path(sandbox_id: str, *below: str) -> str:
+    """The path of a sandbox, or of something below it."""
+    return path("sandboxes", text("sandbox_id", sandbox_id), *below)
 
 
 def get_sandbox(sandbox_id: str, *, deadline: float | None = None) -> Operation[SandboxSummary]:
     """Look at a sandbox (contract 3.3)."""
     return Operation(
         "GET",
-        path("sandboxes", sandbox_id),
+        sandbox_path(sandbox_id),
         SandboxSummary.model_validate_json,
         deadline=deadline,
     )
@@ -94,17 +104,17 @@ def get_sandbox(sandbox_id: str, *, deadline: float | None = None) -> Operation[
 
 def stop_sandbox(sandbox_id: str) -> Operation[None]:
     """Stop a sandbox (contract 3.5)."""
-    return Operation("POST", path("sandboxes", sandbox_id, "stop"), nothing)
+    return Operation("POST", sandbox_path(sandbox_id, "stop"), nothing)
 
 
 def resume_sandbox(sandbox_id: str) -> Operation[None]:
     """Start a stopped sandbox again (contract 3.6)."""
-    return Operation("POST", path("sandboxes", sandbox_id, "resume"), nothing)
+    return Operation("POST", sandbox_path(sandbox_id, "resume"), nothing)
 
 
 def delete_sandbox(sandbox_id: str) -> Operation[None]:
     """Delete a sandbox (contract 3.4)."""
-    return Operation("DELETE", path("sandboxes", sandbox_id), nothing)
+    return Operation("DELETE", sandbox_path(sandbox_id), nothing)
 
 
 def terminate_sandbox(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
@@ -154,13 +164,22 @@ def is_gone(error: NotFoundError) -> bool:
     return not error.message.startswith("access denied")
 
 
-def go_duration(duration: str | timedelta) -> str:
+def go_duration(argument: str, duration: object) -> str:
     """A duration as Go reads it, such as ``1h30m``; the Router judges text (contract 1.7)."""
     if isinstance(duration, str):
         return duration
+    if not isinstance(duration, timedelta):
+        raise InvalidRequestError(_no_duration(argument, duration))
     if duration <= timedelta():
-        raise InvalidRequestError(f"a duration is positive, not {duration}")
+        raise refusal(argument, duration, "expected a duration of more than 0")
     return f"{duration / timedelta(microseconds=1):.0f}us"
+
+
+def _no_duration(argument: str, value: object) -> str:
+    complaint = f'{argument}={shown(value)} is neither text like "30s" nor a timedelta'
+    if isinstance(value, int | float) and 1 <= value <= LONGEST_WAIT:
+        return f'{complaint}; write "{value}s"'
+    return complaint
 
 
 def _sandboxes(body: bytes) -> list[SandboxSummary]:

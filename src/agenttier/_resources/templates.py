@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agenttier._arguments import text
 from agenttier._operation import Operation, path
 from agenttier.models import Template, TemplateList
 
@@ -13,7 +14,7 @@ def list_templates() -> Operation[list[Template]]:
 
 def get_template(name: str) -> Operation[Template]:
     """Look at a template."""
-    return Operation("GET", path("templates", name), Template.model_validate_json)
+    return Operation("GET", path("templates", text("name", name)), Template.model_validate_json)
 
 
 def _templates(body: bytes) -> list[Template]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agenttier._arguments import seconds
 from agenttier._operation import NOW, Flow, Sleep
 from agenttier._resources.sandboxes import get_sandbox, is_gone
 from agenttier.exceptions import (
@@ -13,7 +14,6 @@ from agenttier.exceptions import (
     APIConnectionError,
     APITimeoutError,
     HTTPError,
-    InvalidRequestError,
     NotFoundError,
     SandboxErrorState,
     SandboxTimeoutError,
@@ -67,7 +67,9 @@ def wait_for(
     sandbox_id: str, goal: Goal, *, timeout: float, poll_interval: float | None = None
 ) -> Flow[SandboxSummary]:
     """Look at a sandbox until it has reached the goal, or cannot, or time is up."""
-    check_limits(timeout, poll_interval)
+    seconds("timeout", timeout, zero="looks once")
+    if poll_interval is not None:
+        seconds("poll_interval", poll_interval)
     start: float = yield NOW
     history = History(sandbox_id, goal, timeout)
     looks = 0
@@ -167,14 +169,6 @@ class History:
         if self._message:
             lines.append(f"  Router says: {self._message}")
         return "\n".join(lines)
-
-
-def check_limits(timeout: float, poll_interval: float | None = None) -> None:
-    """Refuse a wait that has no sense."""
-    if not timeout >= 0:
-        raise InvalidRequestError(f"timeout={timeout!r}: seconds to wait, 0 to look once")
-    if poll_interval is not None and not poll_interval > 0:
-        raise InvalidRequestError(f"poll_interval={poll_interval!r}: seconds, more than 0")
 
 
 def _is_dead_end(summary: SandboxSummary, goal: Goal) -> bool:
