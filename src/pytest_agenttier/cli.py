@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pytest_agenttier.access_log import AccessLog
 from pytest_agenttier.fake import FakeRouter
 from pytest_agenttier.fake.engines import engines_named
 from pytest_agenttier.fake.releases import RELEASES
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from types import FrameType
 
-    from pytest_agenttier.fake.wire import Request, Response
+    from pytest_agenttier.fake.server import Answered
 
 _SERVE = """\
 Serve a fake Router on 127.0.0.1 until interrupted. It prints what a client needs:
@@ -27,7 +29,8 @@ Serve a fake Router on 127.0.0.1 until interrupted. It prints what a client need
   AGENTTIER_API_KEY=atk_...
 
 The key is that of an ordinary user. Every answer is logged on standard error, a line each: method,
-path, status. Nothing is kept when it ends.
+path, status, and what failed where something did; lines that nobody reads in time are dropped.
+Nothing is kept when it ends.
 """
 
 
@@ -35,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
     Raises:
-        SystemExit: help was asked for (0), or the arguments cannot be used (2).
+        SystemExit: help was asked for (0), the arguments cannot be used (2), or the URL could
+            not be printed (its text; exit code 1).
     """
     parser = argparse.ArgumentParser(
         prog="pytest-agenttier", description="Test against AgentTier sandboxes."
@@ -70,40 +74,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "isolated), scripted; with commas, the first that works here. Default: pod.",
     )
     options = parser.parse_args(arguments)
-    try:
-        _serve(options)
-    except OSError as error:
-        serve.error(f"port {options.port} cannot be had: {error.strerror}")
+    _serve(options, serve)
     return 0
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     with (
+        AccessLog(_standard_error()) as log,
         _interruption() as interrupted,
         FakeRouter(release=options.release, exec=options.exec, dev_auth=options.dev_auth) as router,
-        LoopbackServer(_Logged(router), options.port) as server,
+        _server(router, options.port, log, parser) as server,
     ):
-        sys.stdout.write(f"AGENTTIER_API_URL={server.url}\n")
+        printed = f"AGENTTIER_API_URL={server.url}\n"
         if not options.dev_auth:
-            sys.stdout.write(f"AGENTTIER_API_KEY={router.api_key}\n")
-        sys.stdout.flush()
+            printed += f"AGENTTIER_API_KEY={router.api_key}\n"
+        _print(printed)
         interrupted.recv(1)
 
 
-class _Logged:
-    """A router that logs what it answers."""
+def _server(
+    router: FakeRouter, port: int, log: AccessLog, parser: argparse.ArgumentParser
+) -> LoopbackServer:
+    try:
+        return LoopbackServer(
+            router, port, on_answer=lambda answered: log.write(_log_line(answered))
+        )
+    except OSError as error:
+        parser.error(f"port {port} cannot be had: {error.strerror}")
 
-    def __init__(self, router: FakeRouter) -> None:
-        self.clock = router.clock
-        self._router = router
 
-    def handle(self, request: Request) -> Response:
-        """Answer a request, and say so."""
-        response = self._router.handle(request)
-        path = request.target.partition("?")[0]  # a query may hold a token
-        sys.stderr.write(f"{request.method} {path} {response.status}\n")
-        sys.stderr.flush()
-        return response
+def _log_line(answered: Answered) -> str:
+    path = answered.target.partition("?")[0]  # a query may hold a token
+    line = f"{answered.method} {path} {answered.status}"
+    if answered.failure is not None:
+        text = str(answered.failure).partition("\n")[0]
+        line += f" {type(answered.failure).__name__}: {text}"
+    return line
+
+
+def _print(text: str) -> None:
+    if sys.stdout is None:
+        raise SystemExit("pytest-agenttier serve: standard output is closed; the URL goes there")
+    try:
+        # Past the buffer: what stays in there fails once more at exit.
+        os.write(sys.stdout.fileno(), text.encode())
+    except OSError as error:
+        raise SystemExit(
+            f"pytest-agenttier serve: the URL cannot be printed: {error.strerror}"
+        ) from None
+
+
+def _standard_error() -> int:
+    # Where it is closed, the next file to be opened would take its place.
+    return os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
 
 
 @contextmanager

@@ -6,7 +6,9 @@ whoever does not use a sandbox does not pay for one.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -83,6 +85,44 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:  # xdist's WorkerController has no public type
     """Tell an xdist worker which run it belongs to."""
     node.workerinput[_RUN_INPUT] = node.config.stash[naming.KEY].run
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Take SIGTERM, by which CI systems cancel, to pytest's own interrupt: it cleans up."""
+    settings = session.config.stash[_settings.KEY]
+    if settings.url.value is None or not settings.sigterm.value:
+        return
+    here = threading.current_thread() is threading.main_thread()
+    if here and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        session.config.add_cleanup(_give_sigterm_back)
+
+
+def _give_sigterm_back() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # xdist's WorkerController has no public type
+    """Delete what a worker left that is no more."""
+    _bury(node.config, node.gateway.id)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Delete what dead workers left, once more at the end."""
+    if not hasattr(session.config, "workerinput"):
+        _bury(session.config, "")
+
+
+def _bury(config: pytest.Config, worker: str) -> None:
+    settings = config.stash.get(_settings.KEY, None)
+    # Only xdist's controller has workers to bury.
+    if settings is None or settings.url.value is None or not config.getoption("tx", None):
+        return
+    from pytest_agenttier.run import Run
+
+    Run.of(config).bury(worker)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -22,6 +22,9 @@ from agenttier import (
 from agenttier._resources import sandboxes
 from pytest_agenttier import naming
 from pytest_agenttier import settings as _settings
+from pytest_agenttier.cleanup import janitor
+from pytest_agenttier.cleanup.journal import Journal, journals
+from pytest_agenttier.cleanup.leftovers import delete_left
 from pytest_agenttier.cleanup.terminator import Terminator
 from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
 from pytest_agenttier.fake import FakeRouter
@@ -77,11 +80,11 @@ class Run:
         if settings.url.value is None:
             self.router = FakeRouter(exec=settings.exec.value)
             # A cluster has the namespace that a run is told to use.
-            self.router.cluster.state.add_namespace(settings.namespace.value)
-        self._unanswered: dict[str, None] = {}
-        """Names that a test chose, for creates of which nobody knows what became."""
+            self.router.add_namespace(settings.namespace.value)
         self._templates: dict[str, Mapping[str, Any]] = {}
-        self._terminator = Terminator(self._delete)
+        self._terminator = Terminator(self._delete, self._note)
+        self._journal: Journal | None = None
+        self._janitor: int | None = None
         self._unreachable: str | None = None
         self._checked = False
 
@@ -206,16 +209,24 @@ class Run:
         return self._booked(sandboxes.creation(new), name)
 
     def _booked(self, creation: Flow[SandboxSummary], name: str) -> Flow[SandboxSummary]:
-        self._unanswered[name] = None  # a test that is cancelled leaves it at that
+        self._terminator.attempt(name)  # a test that is cancelled leaves it at that
         try:
             summary = yield from creation
         except AgentTierError as error:
             if not sandboxes.outcome_is_unknown(error):
-                del self._unanswered[name]
+                self._terminator.settle(name, made=False)
             raise
-        del self._unanswered[name]
-        self._terminator.intend(summary.name)
+        self._terminator.settle(name, made=True)
         return summary
+
+    def _note(self, event: str, name: str) -> None:
+        """Put it on disk for whoever cleans up if this process dies; the fake dies with it."""
+        if self.router is not None:
+            return
+        if self._journal is None:
+            self._journal = Journal(self.namer.run, self.namer.worker)
+            self._janitor = janitor.start(str(self._journal.path), self.url)
+        self._journal.note(event, name)
 
     def _delete(self, name: str) -> None:
         self.client.sandbox(name).terminate(missing_ok=True)
@@ -275,8 +286,7 @@ class Run:
             for error in self.router.errors
             if not isinstance(error, UnexpectedCommand)  # told above
         ]
-        script.reset()
-        self.router.errors.clear()
+        self.router.reset_overlay()
         return complaints
 
     def finish(self) -> None:
@@ -286,9 +296,12 @@ class Run:
             RuntimeError: some may be left; the message has the line that deletes them.
         """
         left = {name: str(error) for name, error in self._terminator.finish().items()}
-        for name in self._unanswered:
+        for name in self._terminator.unsure:
             if (found := self._look(name)) is not None:
                 left[name] = f"its create was not answered, and there is one of that name ({found})"
+        self._report(left)
+
+    def _report(self, left: Mapping[str, str]) -> None:
         if left:
             raise RuntimeError(
                 "\n".join(
@@ -309,8 +322,23 @@ class Run:
             return str(error)
         return f"{summary.status}, made {summary.created_at}"
 
+    def bury(self, worker: str) -> None:
+        """Delete what the processes of a worker left, if they are dead; "" means all of the run.
+
+        Raises:
+            RuntimeError: some may be left; the message has the line that deletes them.
+        """
+        left: dict[str, str] = {}
+        for path in journals(self.namer.run, worker):
+            failed = delete_left(path, self._delete)
+            left |= {name: str(error) for name, error in failed.items()}
+        self._report(left)
+
     def close(self) -> None:
-        """Let connections and the fake go."""
+        """Let connections and the fake go; what is left is the janitor's."""
+        if self._journal is not None and self._janitor is not None:
+            self._journal.close()
+            os.close(self._janitor)
         AgentTierClient.close(self.client)
         if self.router is not None:
             self.router.close()

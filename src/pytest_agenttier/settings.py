@@ -68,6 +68,13 @@ def _engines(values: list[str]) -> tuple[str, ...]:
     return engines
 
 
+def _sigterm(values: list[str]) -> bool:
+    action = _one(values)
+    if action not in ("interrupt", "default"):
+        raise ValueError(f"{action!r} is neither interrupt nor default")
+    return action == "interrupt"
+
+
 class Field(NamedTuple):
     """One setting: ``--agenttier-<name>``, ``agenttier_<name>``, ``PYTEST_AGENTTIER_<NAME>``."""
 
@@ -138,6 +145,15 @@ FIELDS = (
         "How the fake runs commands: pod (Linux namespaces), subprocess (on this machine, "
         "not isolated), scripted; with commas, the first that works here. Default: pod.",
     ),
+    Field(
+        "sigterm",
+        "string",
+        _sigterm,
+        True,
+        "ACTION",
+        "What SIGTERM does to a live run: interrupt (as Ctrl-C does, so that sandboxes are "
+        "deleted) or default. A handler that is there already stays. Default: interrupt.",
+    ),
 )
 
 
@@ -164,6 +180,7 @@ class Settings(NamedTuple):
     namespace: Setting[str]
     wait_timeout: Setting[float]
     exec: Setting[tuple[str, ...]]
+    sigterm: Setting[bool]
 
 
 KEY = pytest.StashKey[Settings]()

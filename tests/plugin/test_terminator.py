@@ -24,7 +24,7 @@ class Deletes:
 def test_what_was_intended_is_deleted_at_the_end() -> None:
     """Whether it was made or not: nobody else can have the name."""
     deletes = Deletes()
-    terminator = Terminator(deletes)
+    terminator = Terminator(deletes, lambda event, name: None, pauses=())
     terminator.intend("a")
     terminator.intend("b")
 
@@ -37,7 +37,7 @@ def test_what_was_intended_is_deleted_at_the_end() -> None:
 def test_what_was_terminated_is_not_deleted_again() -> None:
     """An accepted delete settles a name."""
     deletes = Deletes()
-    terminator = Terminator(deletes)
+    terminator = Terminator(deletes, lambda event, name: None, pauses=())
     terminator.intend("a")
 
     terminator.terminate("a")
@@ -49,7 +49,7 @@ def test_what_was_terminated_is_not_deleted_again() -> None:
 def test_a_delete_that_failed_is_tried_again_at_the_end() -> None:
     """The failure is raised at once, and the name is not lost."""
     deletes = Deletes({"a": 1})
-    terminator = Terminator(deletes)
+    terminator = Terminator(deletes, lambda event, name: None, pauses=())
     terminator.intend("a")
 
     with pytest.raises(ConnectionError, match="no way to a"):
@@ -62,7 +62,7 @@ def test_a_delete_that_failed_is_tried_again_at_the_end() -> None:
 def test_what_cannot_be_deleted_is_told_and_keeps_nobody() -> None:
     """One that fails does not keep the others."""
     deletes = Deletes({"b": 9})
-    terminator = Terminator(deletes)
+    terminator = Terminator(deletes, lambda event, name: None, pauses=())
     for name in "abc":
         terminator.intend(name)
 

@@ -1,0 +1,124 @@
+"""However a live run dies, nothing is left: real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_agenttier import FakeRouter
+
+from .conftest import leftovers
+
+SUITE = """
+import os, signal, time
+import pytest
+
+def test_before(sandbox): pass
+
+def test_it(sandbox, agenttier_client):
+    agenttier_client.create_sandbox("general-coding")
+    print("ready", os.getpid(), flush=True)
+    with open("ready", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    time.sleep(60)
+
+def test_after(sandbox): pass
+"""
+
+PATIENCE = 15.0
+
+
+def nothing_is_left(live: FakeRouter) -> bool:
+    """Whether the list becomes empty within the time that is promised."""
+    deadline = time.monotonic() + PATIENCE
+    while leftovers(live) != b'{"sandboxes":null}\n':
+        if time.monotonic() > deadline:
+            return False
+        signal.sigtimedwait([], 0.05)
+    return True
+
+
+def start(pytester: pytest.Pytester, live: FakeRouter, *arguments: str) -> subprocess.Popen[bytes]:
+    """A run of its own process group, once a test of it has two sandboxes."""
+    pytester.makepyfile(SUITE)
+    ready = pytester.path / "ready"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", f"--agenttier-url={live.url}", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (ready.exists() and ready.read_text().endswith("\n")):
+        assert run.poll() is None, "the run ended by itself"
+        assert time.monotonic() < deadline, "the run never got there"
+        signal.sigtimedwait([], 0.02)
+    return run
+
+
+@pytest.mark.parametrize("distributed", [[], ["-n1"]], ids=["alone", "xdist"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("whom", ["process", "group"])
+def test_a_signal_to_the_run(
+    pytester: pytest.Pytester,
+    live: FakeRouter,
+    distributed: list[str],
+    number: signal.Signals,
+    whom: str,
+) -> None:
+    """To the process that was started, or to all of its group."""
+    run = start(pytester, live, *distributed)
+    assert leftovers(live) != b'{"sandboxes":null}\n'
+
+    (os.kill if whom == "process" else os.killpg)(run.pid, number)
+    run.wait(PATIENCE)
+
+    assert nothing_is_left(live)
+    assert journals(pytester) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("restarts", ["0", "4"])
+def test_a_signal_to_a_worker(
+    pytester: pytest.Pytester, live: FakeRouter, number: signal.Signals, restarts: str
+) -> None:
+    """The controller cleans up after it, whether or not it starts another."""
+    run = start(pytester, live, "-n1", f"--max-worker-restart={restarts}")
+    worker = int(Path(pytester.path, "ready").read_text().split()[0])
+
+    os.kill(worker, number)
+    if restarts != "0" and number == signal.SIGKILL:
+        run.wait(60)
+
+    assert run.wait(60) != 0
+    assert nothing_is_left(live)
+    assert journals(pytester) == []
+
+
+def journals(pytester: pytest.Pytester) -> list[Path]:
+    """What is still on disk of any run."""
+    deadline = time.monotonic() + PATIENCE
+    while found := list(Path(os.environ["HOME"], ".local/state/pytest-agenttier").glob("runs/*/*")):
+        if time.monotonic() > deadline:
+            break
+        signal.sigtimedwait([], 0.05)
+    return found
+
+
+@pytest.mark.parametrize("distributed", [[], ["-n1"]], ids=["alone", "xdist"])
+def test_an_exit_without_goodbye(
+    pytester: pytest.Pytester, live: FakeRouter, distributed: list[str]
+) -> None:
+    """os._exit in a test."""
+    pytester.makepyfile("import os\n\ndef test_it(sandbox): os._exit(3)")
+
+    pytester.runpytest_subprocess(f"--agenttier-url={live.url}", *distributed)
+
+    assert nothing_is_left(live)
+    assert journals(pytester) == []
