@@ -34,7 +34,7 @@ def released(version: str) -> Path:
     complete = home / "complete"
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{home}.lock"):
-        if not complete.exists():
+        if not (complete.exists() and python.exists()):  # its interpreter may be gone
             subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
             installed = subprocess.run(
                 [python, *PIP_INSTALL, f"agenttier=={version}"], stderr=subprocess.PIPE, text=True
