@@ -1,24 +1,34 @@
-"""The two drivers, synchronous and asynchronous: they send operations and run flows.
+"""Operations as requests over HTTP; the only module that knows httpx.
 
-The only module that knows httpx. A driver sends in one of three ways:
+A driver sends in one of three ways:
 
 - through an ``httpx.Client`` of its own, which honours the proxy variables;
 - straight through a transport given to it: no redirects, cookies or proxies between;
 - through an ``httpx.Client`` of the caller's, with that one's address, headers and auth.
+
+Behind the last two there may be code of somebody else's, such as a fake Router in process: what
+it raises reaches the caller as it is.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
+from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.request import proxy_bypass
 
+import anyio
 import httpx
 
 from agenttier._arguments import seconds, text
-from agenttier._operation import PREFIX, Answer, Flow, Operation, Sleep, Step
+from agenttier._driver import AsyncDriver, Driver
+from agenttier._operation import PREFIX, Answer, Operation
 from agenttier.clock import Clock, SystemClock
 from agenttier.exceptions import (
     AgentTierError,
@@ -28,7 +38,6 @@ from agenttier.exceptions import (
     ClientClosedError,
     InvalidRequestError,
 )
-from agenttier.retry import retrying
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,150 +54,76 @@ SyncHTTPClient: TypeAlias = httpx.Client
 AsyncHTTPClient: TypeAlias = httpx.AsyncClient
 
 C = TypeVar("C")
-T = TypeVar("T")
 
-# What a look whose deadline is near may still take; without it the last look could not succeed.
-_LEAST_PATIENCE = 5.0
 _NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 
 # A wait asks for the same address again and again, and parsing it costs a quarter of a call.
 _url = lru_cache(maxsize=128)(httpx.URL)
 
 
-class Driver:
-    """Sends operations and runs flows, synchronously; safe to share between threads."""
+class _Wire:
+    """Carries operations to a Router, as requests of httpx.
+
+    Args:
+        requests: Makes them.
+        deliver: Sends one, and reads the answer.
+        close: Closes the connections.
+        ours: Whether ``deliver`` is httpx and nothing else, so that all it raises is of sending.
+    """
 
     def __init__(
         self,
         requests: _Requests,
-        send: Callable[[Request], httpx.Response],
+        deliver: Callable[[Request], httpx.Response],
         close: Callable[[], None],
         *,
-        clock: Clock,
-        retry: RetryConfig | None = None,
+        ours: bool = False,
     ) -> None:
         self.address: str = requests.address
+        self.close = close
         self._requests = requests
-        self._send = send
-        self._close = close
-        self._clock = clock
-        self._retry = retry
-        self._closed = False
+        self._deliver = deliver
+        self._ours = ours
 
-    def send(self, operation: Operation[T]) -> T:
-        """Send an operation, again where that is safe, and return its result."""
-        return self._drive(retrying(operation, self._retry), self._attempt)
-
-    def run(self, flow: Flow[T]) -> T:
-        """Take a flow through its steps, and return its result."""
-        return self._drive(flow, self.send)
-
-    def close(self) -> None:
-        """Close the connections; closing again is fine."""
-        self._closed = True
-        self._close()
-
-    def _drive(self, flow: Flow[T], perform: Callable[[Operation[Any]], Any]) -> T:
+    def send(self, operation: Operation[Any], patience: float | None) -> Answer:
+        request = self._requests.build(operation, patience)
         try:
-            step = next(flow)
-            while True:
-                try:
-                    outcome = self._take(step, perform)
-                except AgentTierError as error:  # noqa: PERF203 (each step can fail)
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    def _take(self, step: Step, perform: Callable[[Operation[Any]], Any]) -> Any:
-        if isinstance(step, Operation):
-            return perform(step)
-        if isinstance(step, Sleep):
-            return self._clock.sleep(step.seconds)
-        return self._clock.now()
-
-    def _attempt(self, operation: Operation[T]) -> T:
-        if self._closed:
-            raise ClientClosedError("this client has been closed")
-        request = self._requests.build(operation, self._clock)
-        try:
-            response = self._send(request)
+            response = _in_time(self._deliver, request, patience)
         except Exception as error:
-            failure = _failure(error, request)
+            failure = _failure(error, request, ours=self._ours)
             if failure is None:
                 raise
             raise failure from error
-        return operation.result(_answer(response))
+        return Answer(response.status_code, response.headers, response.content)
 
 
-class AsyncDriver:
-    """Sends operations and runs flows, on asyncio and trio alike."""
+class _AsyncWire:
+    """Carries operations to a Router, as requests of httpx."""
 
     def __init__(
         self,
         requests: _Requests,
-        send: Callable[[Request], Awaitable[httpx.Response]],
+        deliver: Callable[[Request], Awaitable[httpx.Response]],
         close: Callable[[], Awaitable[None]],
         *,
-        clock: Clock,
-        retry: RetryConfig | None = None,
+        ours: bool = False,
     ) -> None:
         self.address: str = requests.address
+        self.close = close
         self._requests = requests
-        self._send = send
-        self._close = close
-        self._clock = clock
-        self._retry = retry
-        self._closed = False
+        self._deliver = deliver
+        self._ours = ours
 
-    async def send(self, operation: Operation[T]) -> T:
-        """Send an operation, again where that is safe, and return its result."""
-        return await self._drive(retrying(operation, self._retry), self._attempt)
-
-    async def run(self, flow: Flow[T]) -> T:
-        """Take a flow through its steps, and return its result."""
-        return await self._drive(flow, self.send)
-
-    async def close(self) -> None:
-        """Close the connections; closing again is fine."""
-        self._closed = True
-        await self._close()
-
-    async def _drive(self, flow: Flow[T], perform: Callable[[Operation[Any]], Awaitable[Any]]) -> T:
+    async def send(self, operation: Operation[Any], patience: float | None) -> Answer:
+        request = self._requests.build(operation, patience)
         try:
-            step = next(flow)
-            while True:
-                try:
-                    outcome = await self._take(step, perform)
-                except AgentTierError as error:  # noqa: PERF203 (each step can fail)
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(outcome)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-    async def _take(self, step: Step, perform: Callable[[Operation[Any]], Awaitable[Any]]) -> Any:
-        if isinstance(step, Operation):
-            return await perform(step)
-        if isinstance(step, Sleep):
-            return await self._clock.sleep_async(step.seconds)
-        return self._clock.now()
-
-    async def _attempt(self, operation: Operation[T]) -> T:
-        if self._closed:
-            raise ClientClosedError("this client has been closed")
-        request = self._requests.build(operation, self._clock)
-        try:
-            response = await self._send(request)
+            response = await _in_time_async(self._deliver, request, patience)
         except Exception as error:
-            failure = _failure(error, request)
+            failure = _failure(error, request, ours=self._ours)
             if failure is None:
                 raise
             raise failure from error
-        return operation.result(_answer(response))
+        return Answer(response.status_code, response.headers, response.content)
 
 
 def open_driver(
@@ -203,11 +138,10 @@ def open_driver(
     """A driver for the Router at ``api_url``."""
     requests = _own_requests(api_url, auth, timeout)
     if transport is not None:
-        clock = _clock_of(transport)
-        send = _straight_through(transport)
-        return Driver(requests, send, transport.close, clock=clock, retry=retry)
+        wire = _Wire(requests, _straight_through(transport), transport.close)
+        return Driver(wire, _clock_of(transport), retry)
     client = _with_proxies(httpx.Client, _ssl_context(requests.address, verify))
-    return Driver(requests, client.send, client.close, clock=SystemClock(), retry=retry)
+    return Driver(_Wire(requests, _through(client), client.close, ours=True), SystemClock(), retry)
 
 
 def open_async_driver(
@@ -223,28 +157,29 @@ def open_async_driver(
     """A driver for the Router at ``api_url``."""
     requests = _own_requests(api_url, auth, timeout)
     if transport is not None:
-        clock = _clock_of(transport)
-        send = _straight_through_async(transport)
-        return AsyncDriver(requests, send, transport.aclose, clock=clock, retry=retry)
+        wire = _AsyncWire(requests, _straight_through_async(transport), transport.aclose)
+        return AsyncDriver(wire, _clock_of(transport), retry)
     make = httpx.AsyncClient if keep_alive else partial(httpx.AsyncClient, limits=_NONE_KEPT)
     client = _with_proxies(make, _ssl_context(requests.address, verify))
-    return AsyncDriver(requests, client.send, client.aclose, clock=SystemClock(), retry=retry)
+    deliver = _through_async(client, ours=True)
+    return AsyncDriver(
+        _AsyncWire(requests, deliver, client.aclose, ours=True), SystemClock(), retry
+    )
 
 
 def driver_over(http: Driver | SyncHTTPClient) -> Driver:
     """The driver itself, or one that sends through a client of the caller's."""
     if isinstance(http, Driver):
         return http
-    send = partial(http.send, follow_redirects=False)
-    return Driver(_requests_of(http), send, http.close, clock=_clock_of(http))
+    return Driver(_Wire(_requests_of(http), _through(http), http.close), _clock_of(http))
 
 
 def async_driver_over(http: AsyncDriver | AsyncHTTPClient) -> AsyncDriver:
     """The driver itself, or one that sends through a client of the caller's."""
     if isinstance(http, AsyncDriver):
         return http
-    send = partial(http.send, follow_redirects=False)
-    return AsyncDriver(_requests_of(http), send, http.aclose, clock=_clock_of(http))
+    deliver = _through_async(http, ours=False)
+    return AsyncDriver(_AsyncWire(_requests_of(http), deliver, http.aclose), _clock_of(http))
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +192,7 @@ class _Requests:
     timeouts: dict[str, float | None]
     auth: AuthProvider | None
 
-    def build(self, operation: Operation[Any], clock: Clock) -> Request:
+    def build(self, operation: Operation[Any], patience: float | None) -> Request:
         content = operation.content
         try:
             request = self.make(
@@ -265,7 +200,7 @@ class _Requests:
                 _url(self.address + operation.target),
                 headers=self.headers,
                 content=content,
-                extensions={"timeout": self._timeouts(operation, clock)},
+                extensions={"timeout": self._timeouts(operation, patience)},
             )
         except httpx.InvalidURL as error:
             raise InvalidRequestError(f"no URL can be made of this call: {error}") from error
@@ -275,11 +210,12 @@ class _Requests:
             self.auth.apply(request)
         return request
 
-    def _timeouts(self, operation: Operation[Any], clock: Clock) -> dict[str, float | None]:
+    def _timeouts(
+        self, operation: Operation[Any], patience: float | None
+    ) -> dict[str, float | None]:
         if operation.read_timeout is not None:
             return {**self.timeouts, "read": operation.read_timeout}
-        if operation.deadline is not None:
-            patience = max(operation.deadline - clock.now(), _LEAST_PATIENCE)
+        if patience is not None:
             return {
                 phase: patience if limit is None else min(limit, patience)
                 for phase, limit in self.timeouts.items()
@@ -361,6 +297,34 @@ def _clock_of(source: object) -> Clock:
     return SystemClock()
 
 
+def _through(client: SyncHTTPClient) -> Callable[[Request], httpx.Response]:
+    def send(request: Request) -> httpx.Response:
+        try:
+            return client.send(request, follow_redirects=False)
+        except RuntimeError as error:
+            if client.is_closed:
+                raise _closed(request) from error
+            raise
+
+    return send
+
+
+def _through_async(
+    client: AsyncHTTPClient, *, ours: bool
+) -> Callable[[Request], Awaitable[httpx.Response]]:
+    async def send(request: Request) -> httpx.Response:
+        try:
+            return await client.send(request, follow_redirects=False)
+        except RuntimeError as error:
+            if client.is_closed:
+                raise _closed(request) from error
+            if ours:
+                raise _elsewhere(request) from error
+            raise
+
+    return send
+
+
 def _straight_through(transport: SyncTransport) -> Callable[[Request], httpx.Response]:
     def send(request: Request) -> httpx.Response:
         response = transport.handle_request(request)
@@ -389,54 +353,115 @@ def _straight_through_async(
     return send
 
 
-def _answer(response: httpx.Response) -> Answer:
-    return Answer(response.status_code, response.headers, response.content)
+def _in_time(
+    send: Callable[[Request], httpx.Response], request: Request, patience: float | None
+) -> httpx.Response:
+    """Send; where the whole is limited, in a thread, which is left behind if it is late.
+
+    httpx limits each read, so that an answer that drips takes as long as it likes.
+    """
+    if patience is None:
+        return send(request)
+    answer: Future[httpx.Response] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(send(request))
+        except BaseException as error:  # it is raised where the answer is waited for
+            answer.set_exception(error)
+
+    thread = Thread(target=copy_context().run, args=(work,), name="agenttier-look", daemon=True)
+    thread.start()
+    thread.join(patience)
+    if not answer.done():
+        raise _no_answer(request, patience)
+    return answer.result()
 
 
-def _failure(error: Exception, request: Request) -> AgentTierError | None:
-    """The error of ours that stands for one of httpx's; None for what is not about sending."""
-    where = f"{request.method} {request.url}"
+async def _in_time_async(
+    send: Callable[[Request], Awaitable[httpx.Response]], request: Request, patience: float | None
+) -> httpx.Response:
+    with anyio.move_on_after(patience):
+        return await send(request)
+    raise _no_answer(request, patience)
+
+
+def _failure(error: Exception, request: Request, *, ours: bool) -> AgentTierError | None:
+    """The error of ours that stands for one of sending; None for what is to be raised as it is.
+
+    Through a client of our own nobody else can raise, so errors of the system are of sending, too.
+    """
+    if isinstance(error, AgentTierError):
+        return None
+    where = _where(request)
     if isinstance(error, httpx.TimeoutException):
-        return _timeout(error, request, where)
+        return _timeout(error, request, ours=ours)
     if isinstance(error, httpx.DecodingError):
         return APIResponseError(f"the answer to {where} cannot be decoded: {error}")
-    if isinstance(error, RuntimeError) and "closed" in str(error):
-        return _closed(str(error), where)
-    if not isinstance(error, httpx.TransportError | OSError):
+    if not isinstance(error, httpx.TransportError | OSError if ours else httpx.TransportError):
         return None
     reason = str(error) or type(error).__name__
     if isinstance(error, httpx.ConnectError):
         failure = APIConnectionError(f"no connection to {request.url}: {reason}")
         failure.sent = False
-        failure.hint = _connection_hint(reason)
-        return failure
-    return APIConnectionError(f"the connection broke during {where}: {reason}")
+    else:
+        failure = APIConnectionError(f"the connection broke during {where}: {reason}")
+    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+        failure.hint = _connection_hint(reason, request, ours=ours)
+    return failure
 
 
-def _timeout(error: httpx.TimeoutException, request: Request, where: str) -> APITimeoutError:
-    limits: dict[str, float | None] = request.extensions["timeout"]
+def _timeout(error: httpx.TimeoutException, request: Request, *, ours: bool) -> APITimeoutError:
+    limits: dict[str, float] = request.extensions["timeout"]
+    where = _where(request)
     if isinstance(error, httpx.ConnectTimeout):
         failure = APITimeoutError(f"no connection to {request.url} in {limits['connect']:g} s")
+        failure.hint = _connection_hint("", request, ours=ours)
     elif isinstance(error, httpx.PoolTimeout):
         failure = APITimeoutError(f"no connection came free for {where} in {limits['pool']:g} s")
         failure.hint = "More calls at once than connections: use fewer threads or tasks."
     elif isinstance(error, httpx.WriteTimeout):
         return APITimeoutError(f"{where} could not be sent in {limits['write']:g} s")
     else:
-        return APITimeoutError(f"no answer to {where} in {limits['read']:g} s")
+        return _no_answer(request, limits["read"])
     failure.sent = False
     return failure
 
 
-def _closed(text: str, where: str) -> ClientClosedError:
-    if "loop" not in text:
-        return ClientClosedError(f"the client was closed, so {where} was not sent")
-    failure = ClientClosedError(f"the event loop that this client was used in is closed: {where}")
+def _no_answer(request: Request, seconds: float | None) -> APITimeoutError:
+    return APITimeoutError(f"no answer to {_where(request)} in {seconds:g} s")
+
+
+def _closed(request: Request) -> ClientClosedError:
+    return ClientClosedError(f"the client was closed, so {_where(request)} was not sent")
+
+
+def _elsewhere(request: Request) -> ClientClosedError:
+    failure = ClientClosedError(
+        f"the event loop that this client was used in is another one: {_where(request)}"
+    )
     failure.hint = "An async client belongs to one event loop: make it where it is used."
     return failure
 
 
-def _connection_hint(text: str) -> str:
-    if "CERTIFICATE_VERIFY_FAILED" in text:
+def _where(request: Request) -> str:
+    return f"{request.method} {request.url}"
+
+
+def _connection_hint(reason: str, request: Request, *, ours: bool) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
         return "verify='/path/to/ca.pem' trusts a private certificate authority."
+    proxy = _proxy_variable(request.url) if ours else None
+    if proxy is not None:
+        host = request.url.host
+        return f"{proxy} sends this through a proxy; with NO_PROXY={host} it would go straight."
     return "Is api_url right, and the Router up?"
+
+
+def _proxy_variable(url: httpx.URL) -> str | None:
+    """The variable that names the proxy for an address; None where it is reached straight."""
+    if proxy_bypass(url.netloc.decode()):
+        return None
+    names = [f"{scheme}_proxy" for scheme in (url.scheme, "all")]
+    spelled = [each for name in names for each in (name, name.upper())]
+    return next((each for each in spelled if os.environ.get(each)), None)

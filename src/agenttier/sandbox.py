@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
-    from agenttier._http import AsyncDriver, AsyncHTTPClient, Driver, SyncHTTPClient
+    from agenttier._driver import AsyncDriver, Driver
+    from agenttier._http import AsyncHTTPClient, SyncHTTPClient
     from agenttier.models import CommandResult, ForwardedPort, SandboxPhase, SandboxSummary
 
 _log = logging.getLogger("agenttier")

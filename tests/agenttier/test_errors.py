@@ -6,6 +6,7 @@ import copy
 import pickle
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx
 import pytest
 
@@ -30,6 +31,8 @@ from agenttier import (
     RateLimitError,
     SandboxTimeoutError,
 )
+
+from .conftest import Script
 
 if TYPE_CHECKING:
     from .conftest import Colour
@@ -175,15 +178,7 @@ def test_success_that_cannot_be_read_is_an_error(colour: Colour, body: bytes, re
         (httpx.ReadError(""), APIConnectionError, "broke during GET http://r/.*ReadError", True),
         (httpx.RemoteProtocolError("cut"), APIConnectionError, "broke during .*: cut", True),
         (httpx.ProxyError("407"), APIConnectionError, "407", True),
-        (ConnectionResetError("reset"), APIConnectionError, "reset", True),
         (httpx.DecodingError("bad gzip"), APIResponseError, "cannot be decoded: bad gzip", None),
-        (RuntimeError("the client has been closed"), ClientClosedError, "was closed", None),
-        (
-            RuntimeError("Event loop is closed"),
-            ClientClosedError,
-            "belongs to one event loop",
-            None,
-        ),
     ],
 )
 def test_what_httpx_raises_is_the_cause_of_ours(
@@ -207,10 +202,93 @@ def test_a_bad_certificate_says_how_to_trust_it(colour: Colour) -> None:
         colour.call(colour.client(failure).current_user)
 
 
-def test_what_has_nothing_to_do_with_sending_is_left_alone(colour: Colour) -> None:
-    """A transport's own errors are not dressed up."""
-    with pytest.raises(ZeroDivisionError):
-        colour.call(colour.client(ZeroDivisionError()).current_user)
+NOT_OURS = [
+    RuntimeError("the door is closed"),
+    FileNotFoundError("no such fixture"),
+    TimeoutError("the test's own"),
+    ConnectionResetError("the test's own"),
+    ZeroDivisionError(),
+]
+
+
+@pytest.mark.parametrize("error", NOT_OURS, ids=lambda each: type(each).__name__)
+def test_what_a_transport_raises_besides_httpx_errors_is_left_alone(
+    colour: Colour, error: Exception
+) -> None:
+    """Behind the caller's transport is the caller's code, such as a fake Router's answer."""
+    with pytest.raises(type(error)) as caught:
+        colour.call(colour.client(error).current_user)
+
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", NOT_OURS, ids=lambda each: type(each).__name__)
+def test_what_is_raised_behind_a_client_of_httpx_is_left_alone(
+    colour: Colour, error: Exception
+) -> None:
+    """The same for a handle made by hand."""
+    sandbox = colour.handle(base_url="http://router", transport=Script(error))
+
+    with pytest.raises(type(error)) as caught:
+        colour.call(sandbox.stop)
+
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", NOT_OURS, ids=lambda each: type(each).__name__)
+def test_what_a_transport_raises_during_a_look_is_left_alone(
+    colour: Colour, error: Exception
+) -> None:
+    """Also where time is real, so that the look is limited."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise error
+
+    client = colour.client(transport=httpx.MockTransport(answer))
+
+    with pytest.raises(type(error)) as caught:
+        colour.call(client.sandbox("demo").wait_until_running)
+
+    assert caught.value is error
+
+
+def _failing_network(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", fail)
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", fail)
+
+
+def test_what_the_system_raises_is_of_sending_where_nobody_else_can(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through a client of our own, without a transport of the caller's."""
+    broken = OSError("no buffer space")
+    _failing_network(broken, monkeypatch)
+
+    with pytest.raises(APIConnectionError, match="no buffer space") as caught:
+        colour.call(colour.client().current_user)
+
+    assert caught.value.__cause__ is broken
+
+
+@pytest.mark.parametrize(
+    "text", ["Event loop is closed", "no running event loop", "must be called from async context"]
+)
+def test_a_client_of_another_event_loop_says_so(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kept connection belongs to the loop that opened it: as asyncio and trio complain."""
+    foreign = RuntimeError(text)
+    _failing_network(foreign, monkeypatch)
+
+    async def call() -> None:
+        async with agenttier.AsyncAgentTierClient("http://router") as client:
+            await client.current_user()
+
+    with pytest.raises(ClientClosedError, match="belongs to one event loop") as caught:
+        anyio.run(call)
+
+    assert caught.value.__cause__ is foreign
 
 
 def test_a_url_that_is_too_long_is_refused(colour: Colour) -> None:

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,6 +21,8 @@ from agenttier import (
     APITimeoutError,
     ClientClosedError,
     InvalidRequestError,
+    SandboxTimeoutError,
+    _driver,
 )
 
 from .conftest import RUNNING, Script, listening, request_of
@@ -260,6 +263,43 @@ def test_no_proxy_is_honoured(colour: Colour, monkeypatch: pytest.MonkeyPatch) -
         assert colour.call(colour.client(url=url).list_sandboxes) == []
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_that_is_away_is_named_by_its_variable(
+    colour: Colour, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And NO_PROXY as the way past it; what the variable holds may be secret."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv(variable, f"http://user:secret@127.0.0.1:{port}")
+
+    with pytest.raises(
+        APIConnectionError, match=r"no connection to http://127\.0\.0\.2/"
+    ) as caught:
+        colour.call(colour.client(url="http://127.0.0.2").current_user)
+
+    assert caught.value.hint == (
+        f"{variable} sends this through a proxy; with NO_PROXY=127.0.0.2 it would go straight."
+    )
+
+
+def test_no_proxy_is_blamed_where_none_is_between(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NO_PROXY names the host, or the transport is the caller's."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    straight = colour.client(url=f"http://127.0.0.1:{port}")
+    by_the_callers = colour.client(httpx.ConnectError("refused"), url="http://router")
+
+    for client in (straight, by_the_callers):
+        with pytest.raises(APIConnectionError) as caught:
+            colour.call(client.current_user)
+        assert caught.value.hint == "Is api_url right, and the Router up?"
+
+
 def test_a_proxy_variable_that_is_none_is_told(
     colour: Colour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,13 +376,15 @@ def test_a_client_of_httpx_follows_no_redirect(colour: Colour) -> None:
 
 
 def test_a_closed_client_of_httpx_is_a_closed_client(colour: Colour) -> None:
-    """The same error as our own client's."""
+    """The same error as our own client's, with httpx's as its cause."""
     sandbox = colour.handle(base_url="http://router", transport=Script((200, {})))
-    http = sandbox._http._close.__self__
+    http = sandbox._http._wire.close.__self__
     colour.call(http.aclose if colour.is_async else http.close)
 
-    with pytest.raises(ClientClosedError):
+    with pytest.raises(ClientClosedError, match=r"so POST http://router/.* was not sent") as caught:
         colour.call(sandbox.stop)
+
+    assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_a_client_of_httpx_needs_an_address(colour: Colour) -> None:
@@ -351,11 +393,67 @@ def test_a_client_of_httpx_needs_an_address(colour: Colour) -> None:
         colour.handle(transport=Script((200, {})))
 
 
-def test_a_look_near_its_deadline_is_not_waited_for_long() -> None:
-    """All limits shrink to what is left, but for the last look's five seconds."""
-    script = Script((200, {**RUNNING, "status": "Creating"}), (200, RUNNING))
-    script.clock.seconds = 1000.0
-    with AgentTierClient("http://router", APIKeyAuth("k"), transport=script) as client:
-        client.sandbox("demo").wait_until_running(20.0, poll_interval=18.0)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look at a deadline is given less than its second, so that tests are quick."""
+    monkeypatch.setattr(_driver, "_LEAST_PATIENCE", 0.05)
 
-    assert [each.extensions["timeout"]["read"] for each in script.requests] == [20.0, 5.0]
+
+def test_a_router_that_is_silent_does_not_outlast_a_wait(colour: Colour, impatient: None) -> None:
+    """Not even where the client itself has no limit."""
+    with listening() as url, pytest.raises(SandboxTimeoutError) as caught:
+        colour.call(colour.client(url=url, timeout=None).sandbox("demo").wait_until_running, 0)
+
+    assert "no answer to GET " in str(caught.value)
+    assert isinstance(caught.value.__cause__, APITimeoutError)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "forever"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n{\r\n"),
+    ],
+    ids=["headers", "body"],
+)
+def test_an_answer_without_end_does_not_outlast_a_wait(
+    colour: Colour, impatient: None, beginning: bytes, forever: bytes
+) -> None:
+    """Each of its pieces comes in time; the look is limited as a whole."""
+
+    def serve(connection: socket.socket) -> None:
+        request_of(connection)
+        with suppress(OSError):  # the client has gone
+            connection.sendall(beginning)
+            while True:
+                connection.sendall(forever)
+
+    with listening(serve) as url:
+        client = colour.client(url=url)
+        with pytest.raises(SandboxTimeoutError, match="no answer to GET "):
+            colour.call(client.sandbox("demo").wait_until_running, 0)
+        colour.call(client.close)
+
+
+def test_what_a_look_ends_in_is_the_same_under_a_deadline(colour: Colour) -> None:
+    """The error comes as from any other call."""
+    page = answering(b"<html>Sign in</html>", "Content-Type: text/html")
+
+    with listening(page) as url, pytest.raises(APIResponseError, match="text/html: '<html>Sign"):
+        colour.call(colour.client(url=url).sandbox("demo").wait_until_running)
+
+
+def test_the_look_at_a_deadline_is_given_a_second(colour: Colour) -> None:
+    """By each limit of httpx, too; without it the last look could not succeed."""
+    requests = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=RUNNING)
+
+    client = colour.client(transport=httpx.MockTransport(answer), timeout=0.5)
+    colour.call(client.sandbox("demo").wait_until_running, 0)
+    client = colour.client(transport=httpx.MockTransport(answer), timeout=None)
+    colour.call(client.sandbox("demo").wait_until_running, 0)
+
+    assert [set(each.extensions["timeout"].values()) for each in requests] == [{0.5}, {1.0}]
