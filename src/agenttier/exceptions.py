@@ -49,9 +49,12 @@ class AgentTierError(Exception):
 
     Attributes:
         hint: What would help, or "" where there is nothing to add.
+        maybe_done: Whether the Router may have done what was asked though no answer says so: the
+            answer was lost, to this request or to an earlier try of it.
     """
 
     hint: str = ""
+    maybe_done: bool = False
 
     def __str__(self) -> str:
         text = self._text()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
 _LONGEST_RETRY_AFTER = 60.0
 _REFUSED_PAUSES = (0.05, 0.2)
 
@@ -58,10 +59,12 @@ class RetryConfig:
 def retrying(operation: Operation[T], config: RetryConfig | None) -> Flow[T]:
     """Send an operation until it succeeds, fails for good, or its deadline would pass."""
     attempt = 0
+    maybe_done = False
     while True:
         try:
             result: T = yield operation
         except AgentTierError as error:
+            maybe_done = error.maybe_done = maybe_done or _is_lost(error)
             pause = _pause(operation, error, attempt, config)
             if pause is None:
                 raise
@@ -87,6 +90,13 @@ def _pause(
         if told is not None:
             return told if told <= _LONGEST_RETRY_AFTER else None
     return min(config.backoff_factor * 2.0**attempt, config.backoff_max)
+
+
+def _is_lost(error: AgentTierError) -> bool:
+    """Whether there was an answer that nobody got, or that a gateway stood in for."""
+    if isinstance(error, APIConnectionError | APITimeoutError):
+        return error.sent
+    return isinstance(error, HTTPError) and error.status_code in _GATEWAY_STATUSES
 
 
 def _is_retried(operation: Operation[T], error: AgentTierError, config: RetryConfig) -> bool:

@@ -21,6 +21,7 @@ from agenttier import (
     APITimeoutError,
     AsyncAgentTierClient,
     NotFoundError,
+    RetryConfig,
     SandboxErrorState,
     SandboxTimeoutError,
 )
@@ -197,6 +198,48 @@ def test_terminating_what_is_gone_is_an_error_unless_it_is_fine(colour: Colour) 
     colour.call(sandbox.terminate, missing_ok=True)
     with pytest.raises(NotFoundError):
         colour.call(sandbox.terminate)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_delete_that_is_sent_again_has_succeeded_when_nothing_is_left(
+    colour: Colour, loss: Any
+) -> None:
+    """The first one was carried out, and its answer lost."""
+    client, script = colour.script(loss, MISSING, retry=RetryConfig())
+
+    colour.call(client.sandbox("demo").terminate)
+
+    assert script.lines == ["DELETE /api/v1/sandboxes/demo"] * 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (httpx.ConnectError("refused"), MISSING),
+        ((500, {"error": "etcd is away"}), MISSING),
+        (LOST, (404, {"error": "access denied to sandbox demo"})),
+    ],
+)
+def test_a_delete_that_was_not_lost_has_not_succeeded(
+    colour: Colour, first: Any, then: Any
+) -> None:
+    """It never left, or was refused; or the sandbox is there, and somebody else's."""
+    client, script = colour.script(first, then, retry=RetryConfig())
+
+    with pytest.raises(NotFoundError):
+        colour.call(client.sandbox("demo").terminate)
+
+    assert len(script.requests) == 2
+
+
+def test_a_create_that_is_sent_again_finds_what_the_lost_one_made(colour: Colour) -> None:
+    """Its name is taken then, by nobody else."""
+    taken = (500, {"error": 'failed to create sandbox: sandboxes.agenttier.io "x" already exists'})
+    config = RetryConfig(max_retries=1, retry_post=True)
+    client, script = colour.script(LOST, taken, (200, RUNNING), retry=config)
+
+    assert colour.call(client.create_sandbox, "t").id == "demo"
+    assert [line.split()[0] for line in script.lines] == ["POST", "POST", "GET"]
 
 
 def test_somebody_elses_sandbox_is_not_missing(colour: Colour) -> None:

@@ -13,9 +13,7 @@ from agenttier._arguments import LONGEST_WAIT, refusal, shown, text, text_or_non
 from agenttier._operation import Flow, Operation, Sleep, nothing, path
 from agenttier.exceptions import (
     AgentTierError,
-    APIConnectionError,
     APIError,
-    APITimeoutError,
     InvalidRequestError,
     NotFoundError,
 )
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 DEFAULT_NAMESPACE = "default"
 
 _LOST_RACE = re.compile(r"failed to delete sandbox: .* not found")
-_GATEWAY_STATUSES = frozenset({502, 503, 504})
 _PAUSES_BEFORE_LOOKS = (0.0, 0.1, 0.4, 1.5)
 
 
@@ -118,11 +115,11 @@ def delete_sandbox(sandbox_id: str) -> Operation[None]:
 
 
 def terminate_sandbox(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
-    """Delete a sandbox, which may be gone already."""
+    """Delete a sandbox, which may be gone already: by an earlier try, or if that is fine."""
     try:
         yield delete_sandbox(sandbox_id)
     except NotFoundError as error:
-        if not (missing_ok and is_gone(error)):
+        if not ((missing_ok or error.maybe_done) and is_gone(error)):
             raise
     except APIError as error:
         # The loser of two deletes that race says 500 of a sandbox that is gone (contract 3.4).
@@ -135,7 +132,7 @@ def created(operation: Operation[SandboxSummary], *, name_is_ours: bool) -> Flow
     try:
         summary: SandboxSummary = yield operation
     except AgentTierError as lost:
-        if not outcome_is_unknown(lost):
+        if not lost.maybe_done:
             raise
         name = str((operation.body or {})["name"])
         # Under the caller's name there may be a sandbox that was there before.
@@ -188,9 +185,7 @@ def _sandboxes(body: bytes) -> list[SandboxSummary]:
 
 def outcome_is_unknown(error: AgentTierError) -> bool:
     """Whether a create may have been carried out though no answer says so."""
-    if isinstance(error, APIConnectionError | APITimeoutError):
-        return error.sent
-    return isinstance(error, APIError) and error.status_code in _GATEWAY_STATUSES
+    return error.maybe_done
 
 
 def _how_to_look(name: str) -> str:
