@@ -268,9 +268,9 @@ def _ssl_context(address: str, verify: bool | str) -> ssl.SSLContext:
     """What decides whom to trust; certificates are loaded only where they are needed."""
     if not address.startswith("https:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if isinstance(verify, bool):
-        return httpx.create_ssl_context(verify=verify)
     try:
+        if isinstance(verify, bool):
+            return httpx.create_ssl_context(verify=verify)
         if Path(verify).is_dir():
             return ssl.create_default_context(capath=verify)
         return ssl.create_default_context(cafile=verify)

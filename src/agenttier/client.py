@@ -67,8 +67,9 @@ class AgentTierClient:
             retry=retry,
             transport=transport,
         )
-        # The pytest plugin puts a flow of its own here, to book what is made.
+        # The pytest plugin puts flows of its own here, to book what is made and deleted.
         self._creation = sandboxes.creation
+        self._termination = sandboxes.terminate_sandbox
 
     @classmethod
     def from_env(cls) -> Self:
@@ -144,7 +145,7 @@ class AgentTierClient:
 
         Its ``namespace`` is "", as only the Router knows it.
         """
-        return Sandbox(self._http, sandbox_id, sandbox_id, "")
+        return self._handle(sandbox_id, sandbox_id, "")
 
     def list_templates(self) -> list[Template]:
         """List what sandboxes can be made from."""
@@ -167,7 +168,12 @@ class AgentTierClient:
         self._http.close()
 
     def _handle_on(self, summary: SandboxSummary) -> Sandbox:
-        return Sandbox(self._http, summary.sandbox_id, summary.name, summary.namespace)
+        return self._handle(summary.sandbox_id, summary.name, summary.namespace)
+
+    def _handle(self, sandbox_id: str, name: str, namespace: str) -> Sandbox:
+        sandbox = Sandbox(self._http, sandbox_id, name, namespace)
+        sandbox._termination = self._termination  # pyright: ignore[reportPrivateUsage]  # handed on
+        return sandbox
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +216,7 @@ class AsyncAgentTierClient:
             keep_alive=self._keep_alive,
         )
         self._creation = sandboxes.creation
+        self._termination = sandboxes.terminate_sandbox
 
     @classmethod
     def from_env(cls) -> Self:
@@ -252,7 +259,7 @@ class AsyncAgentTierClient:
 
     def sandbox(self, sandbox_id: str) -> AsyncSandbox:
         """A handle on a sandbox, without asking whether there is one."""
-        return AsyncSandbox(self._http, sandbox_id, sandbox_id, "")
+        return self._handle(sandbox_id, sandbox_id, "")
 
     async def list_templates(self) -> list[Template]:
         """List what sandboxes can be made from."""
@@ -280,7 +287,12 @@ class AsyncAgentTierClient:
         return sandbox
 
     def _handle_on(self, summary: SandboxSummary) -> AsyncSandbox:
-        return AsyncSandbox(self._http, summary.sandbox_id, summary.name, summary.namespace)
+        return self._handle(summary.sandbox_id, summary.name, summary.namespace)
+
+    def _handle(self, sandbox_id: str, name: str, namespace: str) -> AsyncSandbox:
+        sandbox = AsyncSandbox(self._http, sandbox_id, name, namespace)
+        sandbox._termination = self._termination  # pyright: ignore[reportPrivateUsage]  # handed on
+        return sandbox
 
     async def __aenter__(self) -> Self:
         return self

@@ -64,6 +64,7 @@ class Sandbox:
         self.name = name
         self.namespace = namespace
         self._http = driver_over(http)
+        self._termination = terminate_sandbox
 
     def status(self) -> SandboxSummary:
         """Look at the sandbox.
@@ -185,7 +186,7 @@ class Sandbox:
         Raises:
             NotFoundError: It is gone already, or somebody else's.
         """
-        self._http.run(terminate_sandbox(self.id, missing_ok=missing_ok))
+        self._http.run(self._termination(self.id, missing_ok=missing_ok))
 
     def delete(self, missing_ok: bool = False) -> None:
         """Do the same as ``terminate()``."""
@@ -233,6 +234,7 @@ class AsyncSandbox:
         self.name = name
         self.namespace = namespace
         self._http = async_driver_over(http)
+        self._termination = terminate_sandbox
 
     async def status(self) -> SandboxSummary:
         """Look at the sandbox."""
@@ -284,7 +286,7 @@ class AsyncSandbox:
 
     async def terminate(self, missing_ok: bool = False) -> None:
         """Delete the sandbox and its ``/workspace``; it is gone a moment later."""
-        await self._http.run(terminate_sandbox(self.id, missing_ok=missing_ok))
+        await self._http.run(self._termination(self.id, missing_ok=missing_ok))
 
     async def delete(self, missing_ok: bool = False) -> None:
         """Do the same as ``terminate()``."""

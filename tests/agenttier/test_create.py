@@ -25,11 +25,13 @@ from agenttier import (
     SandboxErrorState,
     SandboxTimeoutError,
 )
-from agenttier._resources.sandboxes import new_name
+from agenttier._resources.sandboxes import new_name, terminate_sandbox
 
 from .conftest import RUNNING, Script
 
 if TYPE_CHECKING:
+    from agenttier._operation import Flow
+
     from .conftest import Colour
 
 CREATED = (201, {**RUNNING, "status": "Creating"})
@@ -198,6 +200,39 @@ def test_terminating_what_is_gone_is_an_error_unless_it_is_fine(colour: Colour) 
     colour.call(sandbox.terminate, missing_ok=True)
     with pytest.raises(NotFoundError):
         colour.call(sandbox.terminate)
+
+
+def test_an_owner_of_a_client_can_book_what_is_deleted(colour: Colour) -> None:
+    """By a flow around the client's, whichever way a handle came and is terminated."""
+    client = colour.client(CREATED, (204, b""), (200, RUNNING), (204, b""))
+    deleted = []
+
+    def booked(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
+        yield from terminate_sandbox(sandbox_id, missing_ok=missing_ok)
+        deleted.append((sandbox_id, missing_ok))
+
+    client._termination = booked
+    colour.call(colour.call(client.create_sandbox, "t").terminate)
+    colour.call(colour.call(client.get_sandbox, "demo").delete)
+    _in_block(colour, client.sandbox("other"))
+
+    assert deleted == [("demo", False), ("demo", False), ("other", True)]
+
+
+def test_a_delete_that_fails_is_not_booked(colour: Colour) -> None:
+    """The flow of the client raises inside of its owner's."""
+    client = colour.client((500, {"error": "etcd is away"}))
+    deleted = []
+
+    def booked(sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
+        yield from terminate_sandbox(sandbox_id, missing_ok=missing_ok)
+        deleted.append(sandbox_id)
+
+    client._termination = booked
+    with pytest.raises(APIError, match="etcd is away"):
+        colour.call(client.sandbox("demo").terminate)
+
+    assert deleted == []
 
 
 @pytest.mark.parametrize("loss", LOSSES)

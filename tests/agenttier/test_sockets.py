@@ -334,6 +334,16 @@ def test_a_file_of_certificates_may_be_named(colour: Colour, tmp_path: Path) -> 
         colour.client(url="https://router", verify=str(tmp_path / "nope.pem"))
 
 
+def test_a_file_of_certificates_in_the_environment_has_to_be_there(
+    colour: Colour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_FILE counts where verify= is True."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nope.pem")
+
+    with pytest.raises(InvalidRequestError, match="verify=True holds no certificates"):
+        colour.client(url="https://router")
+
+
 @pytest.mark.parametrize(
     "base_url", ["http://router/api/v1", "http://router/api/v1/", "http://router"]
 )
