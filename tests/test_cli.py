@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "pytest_agenttier"]
 SECONDS = 20
@@ -22,11 +22,13 @@ SECONDS = 20
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def serving(
+    *options: str, through: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
     """The command serving, and what it printed; killed if the test did not end it."""
     keys = ["AGENTTIER_API_URL"] + ([] if "--dev-auth" in options else ["AGENTTIER_API_KEY"])
     with subprocess.Popen(
-        [*COMMAND, "serve", *options],
+        [*through, *COMMAND, "serve", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -55,6 +57,86 @@ def test_serve_prints_url_and_key_and_ends_cleanly_on_a_signal(number: signal.Si
     assert re.fullmatch(r"atk_[\w-]{43}", printed["AGENTTIER_API_KEY"])
     assert answer.json()["isAdmin"] is False
     assert (process.returncode, stdout, stderr) == (0, "", "GET /api/v1/user/me 200\n")
+
+
+def test_what_fails_is_logged_with_its_reason() -> None:
+    """One line, whose form begins as always; a token in the query is not in it."""
+    with serving("--exec", "scripted", "--dev-auth") as (process, printed):
+        sandboxes = printed["AGENTTIER_API_URL"] + "/api/v1/sandboxes"
+        template = {"name": "general-coding", "kind": "ClusterSandboxTemplate"}
+        with httpx.Client() as client:
+            client.post(sandboxes, json={"name": "a", "templateRef": template})
+            while client.get(f"{sandboxes}/a").json()["status"] != "Running":
+                continue
+            answer = client.post(f"{sandboxes}/a/exec?token=x", json={"command": "make"})
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=SECONDS)
+
+    assert answer.status_code == 500
+    assert stderr.splitlines()[-1] == (
+        "POST /api/v1/sandboxes/a/exec 500 "
+        "UnexpectedCommand: sandbox a got a command that no script answers: 'make'"
+    )
+
+
+def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    """More answers than a pipe takes lines, and then a clean end."""
+    with serving("--dev-auth") as (process, printed):
+        with httpx.Client(base_url=printed["AGENTTIER_API_URL"]) as client:
+            statuses = {client.get("/" + "x" * 1000).status_code for _ in range(200)}
+        process.send_signal(signal.SIGTERM)
+        returncode = process.wait(SECONDS)
+
+    assert (statuses, returncode) == ({404}, 0)
+
+
+def test_a_log_whose_reader_has_gone_stops_nothing() -> None:
+    """What was done is not answered with the failure to log it."""
+    with serving("--dev-auth") as (process, printed):
+        assert process.stderr is not None
+        process.stderr.close()
+        with httpx.Client(base_url=printed["AGENTTIER_API_URL"]) as client:
+            statuses = [client.get("/healthz").status_code for _ in range(3)]
+        process.send_signal(signal.SIGTERM)
+        returncode = process.wait(SECONDS)
+
+    assert (statuses, returncode) == ([200, 200, 200], 0)
+
+
+def test_without_standard_error_nothing_is_logged() -> None:
+    """It serves all the same."""
+    closing = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    with serving("--dev-auth", through=closing) as (process, printed):
+        status = httpx.get(printed["AGENTTIER_API_URL"] + "/healthz").status_code
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=SECONDS)
+
+    assert (status, process.returncode, stdout, stderr) == (200, 0, "", "")
+
+
+def test_an_url_that_cannot_be_printed_ends_it() -> None:
+    """Nobody would know where it serves."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    broken = subprocess.run(
+        [*COMMAND, "serve"], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=SECONDS
+    )
+    os.close(writer)
+    closed = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "serve"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert (broken.returncode, broken.stderr) == (
+        1,
+        "pytest-agenttier serve: the URL cannot be printed: Broken pipe\n",
+    )
+    assert (closed.returncode, closed.stderr) == (
+        1,
+        "pytest-agenttier serve: standard output is closed; the URL goes there\n",
+    )
 
 
 def test_dev_auth_needs_no_key_and_prints_none() -> None:
