@@ -37,7 +37,8 @@ class Operation(Generic[T]):
         query: Parameters; those that are None are left out.
         body: What is sent as JSON; None sends no body.
         read_timeout: Seconds to wait for the answer, in place of the client's.
-        deadline: When, on the driver's clock, nobody waits for the answer any more.
+        deadline: When, on the driver's clock, nobody waits for the answer any more; one that is
+            near is put off, so that the call has a second.
     """
 
     method: str

@@ -89,7 +89,8 @@ class Sandbox:
         """Wait until the sandbox is Running.
 
         The first look is at once, the next ones after 2 ms and growing pauses of at most 1 s. A
-        Router that is away for a moment, and a pod that is to be restarted, are waited for.
+        Router that is away for a moment, and a pod that is to be restarted, are waited for. The
+        last look is at the deadline, and is given 1 s.
 
         Args:
             timeout: Seconds to wait; 0 looks once.
