@@ -21,7 +21,7 @@ from pytest_agenttier.fake.engines.runtime import NodeRuntime
 from pytest_agenttier.fake.engines.scripted import Scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 SOURCES = Path(__file__).parents[3] / "src"
 SERVER = Path(__file__).with_name("pod_server.py")
@@ -96,6 +96,14 @@ def pod(_pod_runtime: NodeRuntime) -> Iterator[Sandbox]:
     sandbox.delete()
 
 
+@pytest.fixture
+def bare(_subprocess_runtime: NodeRuntime) -> Iterator[Sandbox]:
+    """A fresh sandbox whose commands are subprocesses."""
+    sandbox = Sandbox(_subprocess_runtime)
+    yield sandbox
+    sandbox.delete()
+
+
 @pytest.fixture(params=["pod", "subprocess"])
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A fresh sandbox, on each engine that runs commands."""
@@ -143,9 +151,11 @@ class PodServer:
 
 
 @contextmanager
-def pod_server(python: str, sources: Path, temporary: Path, user: int) -> Iterator[PodServer]:
+def pod_server(
+    python: str, sources: Path, temporary: Path, user: int, before: Sequence[str] = ()
+) -> Iterator[PodServer]:
     with subprocess.Popen(
-        [python, sources / SERVER.name],
+        [*before, python, sources / SERVER.name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -163,7 +173,7 @@ def killable_server(pods: None, tmp_path: Path) -> Iterator[PodServer]:
         yield server
 
 
-@pytest.fixture(scope="session", params=["this user", "an ordinary user"])
+@pytest.fixture(scope="session", params=["this user", "an ordinary user", "the only user"])
 def _server(request: pytest.FixtureRequest, pods: None) -> Iterator[PodServer]:
     directory = Path(tempfile.mkdtemp(dir="/tmp"))  # a way that every user may go
     directory.chmod(0o755)
@@ -171,10 +181,13 @@ def _server(request: pytest.FixtureRequest, pods: None) -> Iterator[PodServer]:
     temporary.mkdir()
     try:
         user, python = os.getuid(), sys.executable
+        before: Sequence[str] = ()
         if request.param == "an ordinary user":
             user, python = _ordinary_user()
             os.chown(temporary, user, user)
-        with pod_server(python, _copy_sources(directory), temporary, user) as server:
+        if request.param == "the only user":
+            before = _in_a_namespace_of_its_own()
+        with pod_server(python, _copy_sources(directory), temporary, user, before) as server:
             yield server
         assert list(temporary.iterdir()) == []
     finally:
@@ -183,7 +196,8 @@ def _server(request: pytest.FixtureRequest, pods: None) -> Iterator[PodServer]:
 
 @pytest.fixture
 def someones_pods(_server: PodServer) -> PodServer:
-    """Pods of this user, root maybe; and where this is root, of an ordinary user as well."""
+    """Pods of this user, root maybe; where this is root, of an ordinary user; and of one who is
+    root in a namespace without other users."""
     return _server.with_fresh_sandboxes()
 
 
@@ -192,6 +206,16 @@ def _copy_sources(directory: Path) -> Path:
     shutil.copytree(SOURCES, sources, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(SERVER, sources)
     return sources
+
+
+def _in_a_namespace_of_its_own() -> Sequence[str]:
+    """What to put before a command so that it is root there, and nobody else exists."""
+    before = ("unshare", "--user", "--map-root-user")
+    try:
+        subprocess.run([*before, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("unshare makes no user namespace here")
+    return before
 
 
 def _ordinary_user() -> tuple[int, str]:

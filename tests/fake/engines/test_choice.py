@@ -79,6 +79,33 @@ def test_where_no_engine_works_the_ways_out_are_named(monkeypatch: pytest.Monkey
     assert 'agenttier_exec = "pod, subprocess"' in lines[2]
 
 
+BROKEN = "import os, sys\n{}\nsys.path.insert(0, sys.argv[1]); from node.main import main; main()"
+
+
+def test_a_limit_reached_at_the_very_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node tells of it before it is one."""
+    no_fork = "def fork(): raise OSError(11, 'Resource temporarily unavailable')\nos.fork = fork"
+    monkeypatch.setattr("pytest_agenttier.fake.engines.host._BOOT", BROKEN.format(no_fork))
+
+    with running("pod") as runtime, pytest.raises(EngineUnavailable) as raised:
+        Sandbox(runtime).run("true")
+
+    assert "ulimit -u (forking: Resource temporarily unavailable)\n" in str(raised.value)
+
+
+def test_what_the_node_tells_is_said_though_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends right after it; whether it still hears us changes nothing."""
+    no_fork = "def fork(): raise OSError(1, 'Operation not permitted')\nos.fork = fork"
+    monkeypatch.setattr("pytest_agenttier.fake.engines.host._BOOT", BROKEN.format(no_fork))
+
+    def unheard(*_: object) -> None:
+        raise EngineUnavailable("gone")
+
+    monkeypatch.setattr("pytest_agenttier.fake.engines.host.Node._tell", unheard)
+    with running("pod") as runtime, pytest.raises(EngineUnavailable, match="seccomp=unconfined"):
+        Sandbox(runtime).run("true")
+
+
 @pytest.mark.parametrize(
     ("sysctls", "number", "step", "said"),
     [
@@ -105,7 +132,8 @@ def test_where_no_engine_works_the_ways_out_are_named(monkeypatch: pytest.Monkey
         ({}, errno.EPERM, "making a user namespace", "--security-opt seccomp=unconfined"),
         ({}, errno.EPERM, "mounting proc on /proc", "--security-opt systempaths=unconfined"),
         ({}, errno.ENOSYS, "restricting /usr (mount_setattr)", "Linux 5.12 or newer"),
-        ({}, errno.EROFS, "entering /app", "working directory does not exist"),
+        ({}, errno.EPERM, "changing the root (pivot_root)", "--security-opt seccomp=unconfined"),
+        ({}, errno.ENOTDIR, "working in /etc/passwd", "the template's working directory"),
     ],
 )
 def test_an_obstacle_is_named_with_the_line_that_removes_it(
@@ -123,9 +151,11 @@ def test_an_obstacle_is_named_with_the_line_that_removes_it(
 
 def test_a_working_directory_that_cannot_be_is_an_error_of_the_engine(pod: AnySandbox) -> None:
     """With its name; the sandbox is not stuck with it."""
-    spec = PodSpec(pod.spec.uid, "demo", workdir="/app")
+    spec = PodSpec(pod.spec.uid, "demo", workdir="/workspace/file")
+    pod.run("touch file")
+    pod.stop()
 
-    with pytest.raises(EngineUnavailable, match=r"\(entering /app: Read-only file system\)"):
+    with pytest.raises(EngineUnavailable, match=r"\(working in /workspace/file: File exists\)"):
         pod.runtime.exec(spec, "true", timeout=30, transport="http", disconnected=lambda: False)
 
     assert pod.run("pwd").stdout == b"/workspace\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_agenttier.fake.engines import ExecFailed, ExecResult
+from pytest_agenttier.fake.engines.process import Output
 
 if TYPE_CHECKING:
     from pytest_agenttier.fake.engines import ExecTransport
@@ -202,6 +204,34 @@ def test_a_text_that_cannot_be_an_argument(
     """-1 and the reason over HTTP, a bare 1 over SPDY (contract 5.1)."""
     assert sandbox.run(command, transport="http") == ExecResult(b"", http_stderr, -1)
     assert sandbox.run(command, transport="spdy") == ExecResult(b"", b"", 1)
+
+
+def test_a_request_that_the_runtime_does_not_take(sandbox: Sandbox) -> None:
+    """500 above 8 MiB and 1 KiB of JSON; over SPDY no request is made (contract 5.1)."""
+    longest = 8 * 1024 * 1024 + 1024 - len('{"command":"","timeout":30}')
+    too_large = (
+        r'^exec returned 400: {"code":400,"error":"invalid request body: '
+        r'http: request body too large"}\n$'
+    )
+
+    for command in ("x" * (longest + 1), "<" * (longest // 6 + 1)):
+        with pytest.raises(ExecFailed, match=too_large):
+            sandbox.run(command)
+        assert sandbox.run(command, transport="spdy") == ExecResult(b"", b"", 1)
+    assert sandbox.run("x" * longest).exit_code == -1
+
+
+def test_a_command_that_reads_its_own_output_holds_nobody_up(sandbox: Sandbox) -> None:
+    """What it was faster to read is not waited for."""
+    readable, writable = os.pipe()
+    os.set_blocking(readable, False)
+    stream = Output(readable, keep=10)
+
+    assert stream.read()  # nothing there, though it may have looked so
+    os.close(writable)
+    assert not stream.read()
+    os.close(readable)
+    assert sandbox.run("exec 3</proc/self/fd/1; echo x; timeout 1 cat <&3; exit 4").exit_code == 4
 
 
 @transports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -88,7 +89,19 @@ def test_no_process_shows_an_environment_of_the_host(someones_pods: PodServer) -
 
 def test_the_first_process_cannot_be_looked_into(someones_pods: PodServer) -> None:
     """It knows descriptors that lead out of the pod."""
-    assert someones_pods.run("ls /proc/1/fd /proc/1/root /proc/1/cwd; cat /proc/1/mem").stdout == ""
+    seen = someones_pods.run(
+        "readlink /proc/1/fd/* /proc/1/root /proc/1/cwd; cat /proc/1/mem;"
+        " for fd in /proc/1/fd/*; do cat < $fd; done"
+    )
+
+    assert seen.stdout == ""
+
+
+def test_the_first_process_looks_as_in_a_real_pod(someones_pods: PodServer) -> None:
+    """And shows no path of the host."""
+    seen = someones_pods.run("cat /proc/1/comm; tr '\\0' ' ' < /proc/1/cmdline | sed 's/ *$//'")
+
+    assert seen.stdout == "sleep\nsleep infinity"
 
 
 def test_the_first_process_survives_every_signal(someones_pods: PodServer) -> None:
@@ -171,6 +184,35 @@ def test_the_kernel_s_settings_cannot_be_written(someones_pods: PodServer, path:
 def test_secrets_of_the_kernel_cannot_be_read(someones_pods: PodServer, path: str) -> None:
     """They are root's, and no user of a pod is root on the host."""
     assert someones_pods.run(f"LC_ALL=C head -c 1 {path}").exit_code == 1
+
+
+KEYCTL = """
+import ctypes, os, platform
+libc, long = ctypes.CDLL(None, use_errno=True), ctypes.c_long
+add_key, keyctl = {"x86_64": (248, 250), "aarch64": (217, 219)}[platform.machine()]
+SESSION, USER, USER_SESSION = map(long, (-3, -4, -5))
+def call(*arguments):
+    return 1 if libc.syscall(*arguments) > 0 else -ctypes.get_errno()
+def add(ring):
+    return call(long(add_key), b"user", b"of-a-test", b"secret", long(6), ring)
+def search(ring):
+    return call(long(keyctl), long(10), ring, b"user", b"of-a-test", long(0))
+"""
+
+
+@pytest.mark.skipif(
+    os.uname().machine not in ("x86_64", "aarch64"), reason="other numbers of system calls"
+)
+def test_keyrings_are_not_shared(someones_pods: PodServer) -> None:
+    """No key of the host's session or of another sandbox is found, nor its name."""
+    run = "python3 -c '{}print(*[{}(ring) for ring in (SESSION, USER, USER_SESSION)])'"
+    exec(f"{KEYCTL}add(SESSION), add(USER)", {})
+
+    kept = someones_pods.run(run.format(KEYCTL, "add"), "one").stdout.split()
+    found = someones_pods.run(run.format(KEYCTL, "search") + "; cat /proc/keys", "two").stdout
+
+    assert kept[0] == f"-{errno.EKEYREVOKED}"
+    assert found == f"-{errno.EKEYREVOKED} -{errno.ENOKEY} -{errno.ENOKEY}\n"
 
 
 def test_a_command_has_no_capability_and_gains_none(someones_pods: PodServer) -> None:

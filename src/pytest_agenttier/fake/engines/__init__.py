@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +47,26 @@ def _engine(name: str) -> Engine:
     raise ValueError(f"unknown engine {name!r}; there are: {', '.join(ENGINES)}")
 
 
+class PodGone(Exception):  # noqa: N818 - a state, not a mistake
+    """The pod for which a command was meant has ended before the command began."""
+
+
+class PodFailed(Exception):  # noqa: N818 - the contract's word for it
+    """A pod did not come up, as its template has it do what cannot be done (contract 4.3)."""
+
+
+class PodFile(NamedTuple):
+    """A file that a template puts into its pods."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+
+
+def _goes_on() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class PodSpec:
     """What a sandbox's pod is made from."""
@@ -56,7 +76,14 @@ class PodSpec:
     name: str
     """The sandbox's name, for messages and scripted answers."""
     workdir: str = "/workspace"
+    mount: str = "/workspace"
+    """Where the volume is seen."""
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: Sequence[PodFile] = ()
+    init_scripts: Sequence[str] = ()
+    """Run by ``/bin/sh`` in order, after the files are there and before the first command."""
+    ended: Callable[[], bool] = _goes_on
+    """Whether this pod has been stopped or deleted: then no command begins in it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +112,16 @@ class Runtime(Protocol):
         Raises:
             ExecFailed: the transport gives up, as after 5 s over HTTP.
             EngineUnavailable: nothing here can run commands, or no scripted answer fits.
+            PodFailed: a file or an init script of the pod failed.
+            PodGone: the pod was stopped or deleted before the command began.
         """
         ...
 
     def stop(self, uid: str) -> None:
-        """Kill a sandbox's pod, and with it processes and ``/tmp``; its volume stays."""
+        """Kill a sandbox's pod, and with it processes and ``/tmp``; its volume stays.
+
+        Returns at once, also while the pod is being made.
+        """
         ...
 
     def delete(self, uid: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import EngineUnavailable
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
 _SYSCTLS = Path("/proc/sys")
 
@@ -31,8 +34,8 @@ def _reason(number: int, step: str, sysctl: Callable[[str], str | None]) -> str:
     """The first obstacle that is there."""
     if number == errno.ENOSYS:
         return "pods need Linux 5.12 or newer"
-    if step.startswith("entering "):
-        return "the template's working directory does not exist, and only /workspace is writable"
+    if step.startswith("working in "):
+        return "the template's working directory cannot be one"
     if sysctl("kernel.apparmor_restrict_unprivileged_userns") == "1":
         return (
             "AppArmor forbids user namespaces to ordinary programs; allow them:"
@@ -57,3 +60,20 @@ def _reason(number: int, step: str, sysctl: Callable[[str], str | None]) -> str:
             " --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
         )
     return "this machine cannot make a pod"
+
+
+@contextmanager
+def descriptors_may_run_out() -> Generator[None, None, None]:
+    """Say what is the matter where this process may not open another file.
+
+    Raises:
+        EngineUnavailable: it may not.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise EngineUnavailable(
+            "this process is out of file descriptors (ulimit -n): close some, or allow more"
+        ) from None

@@ -6,9 +6,12 @@ import os
 import select
 import socket
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
+from .forks import keep_from_children
 from .node.agent import ENDED
+from .obstacles import descriptors_may_run_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +46,10 @@ class Output:
 
     def read(self) -> bool:
         """Take what is there; False at the end of the stream."""
-        chunk = os.read(self.descriptor, _CHUNK)
+        try:
+            chunk = os.read(self.descriptor, _CHUNK)
+        except BlockingIOError:  # a command may read its own output: it was faster
+            return True
         room = self._keep - len(self.kept)
         self.kept += chunk[:room]
         self.truncated = self.truncated or len(chunk) > room
@@ -51,35 +57,44 @@ class Output:
 
 
 class Process:
-    """A command that an agent has been asked to run. A context manager: it lets go at the end."""
+    """What an agent has been asked to do. A context manager: it lets go at the end.
+
+    Args:
+        place: where it runs.
+        request: ``RUN`` and a command, or ``SET_UP`` and a packed setup.
+        keep: bytes of each stream that are kept.
+        disconnected: whether nobody waits for the answer any more.
+
+    Raises:
+        EngineUnavailable: this process is out of file descriptors.
+    """
 
     def __init__(
-        self, place: Place, command: bytes, *, keep: int, disconnected: Callable[[], bool]
+        self, place: Place, request: bytes, *, keep: int, disconnected: Callable[[], bool]
     ) -> None:
         self._place = place
-        stdout, its_stdout = os.pipe()
-        stderr, its_stderr = os.pipe()
-        self._status, its_status = socket.socketpair()
+        self._disconnected = disconnected
+        self.ended: Ended | None = None
+        with descriptors_may_run_out(), ExitStack() as ours, ExitStack() as theirs:
+            stdout, its_stdout = _pipe(ours, theirs)
+            stderr, its_stderr = _pipe(ours, theirs)
+            self._status, its_status = socket.socketpair()
+            keep_from_children(ours.enter_context(self._status))
+            theirs.enter_context(its_status)
+            place.ask(request, (its_stdout, its_stderr, its_status.fileno()))
+            self._ours = ours.pop_all()
         self.stdout: Output = Output(stdout, keep)
         self.stderr: Output = Output(stderr, keep)
-        self.ended: Ended | None = None
-        self._disconnected = disconnected
         self._poll = select.poll()
         self._streams = {output.descriptor: output for output in (self.stdout, self.stderr)}
         for descriptor in (*self._streams, self._status.fileno()):
             self._poll.register(descriptor, select.POLLIN)
-        place.ask(command, (its_stdout, its_stderr, its_status.fileno()))
-        os.close(its_stdout)
-        os.close(its_stderr)
-        its_status.close()
 
     def __enter__(self) -> Process:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill()
-        for output in (self.stdout, self.stderr):
-            os.close(output.descriptor)
+        self._ours.close()
 
     def kill(self) -> None:
         """Kill the shell, if it still runs; its children live on (contract 5.1)."""
@@ -129,3 +144,12 @@ def _ended(told: bytes) -> Ended:
         return Ended()
     letter, number = ENDED.unpack(told)
     return Ended(status=number) if letter == b"x" else Ended(error=number)
+
+
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed with the one and with the other."""
+    readable, writable = os.pipe()
+    ours.callback(os.close, readable)
+    theirs.callback(os.close, writable)
+    os.set_blocking(readable, False)
+    return readable, writable

@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import Engine, EngineUnavailable, ExecResult, ExecTransport, PodSpec, engines_named
-from .host import Node, Place
-from .process import Process
+from . import Engine, EngineUnavailable, ExecResult, ExecTransport, PodGone, PodSpec, engines_named
+from .host import Node, PlaceFailed
+from .node.orders import RUN
+from .process import ClientGone, Process
+from .sandbox import Sandbox
 from .scripted import ExecRequest, Scripted
-from .transports import HTTP_KEEPS, SPDY_KEEPS, over_http, over_spdy
+from .transports import HTTP_KEEPS, SPDY_KEEPS, client_left, http_refusal, over_http, over_spdy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..clock import FakeClock
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_LONGEST_HOSTNAME = 63  # Kubernetes cuts the pod's name
-_HOME = "/home/sandbox"
-
-
-@dataclass(slots=True)
-class _Sandbox:
-    """What is kept of a sandbox: where its volume is, and its place while it has one."""
-
-    number: int
-    place: Place | None = None
-
-    @property
-    def volume(self) -> str:
-        return str(self.number)
-
-    @property
-    def address(self) -> str:
-        """The pod's IP, as error texts show it; nothing listens there."""
-        return f"10.42.{self.number // 250 % 250}.{self.number % 250 + 2}"
 
 
 class NodeRuntime:
@@ -64,10 +44,14 @@ class NodeRuntime:
         self._clock = clock
         self._scripted = scripted
         self._lock = threading.Lock()
-        self._sandboxes: dict[str, _Sandbox] = {}
+        """Held for moments."""
+        self._choosing = threading.Lock()
+        """Held while engines are tried, which may take long."""
+        self._sandboxes: dict[str, Sandbox] = {}
         self._made = 0
         self._choice: tuple[Engine, Node | None] | None = None
         self._closed = False
+        self._process = os.getpid()
 
     @property
     def engine(self) -> Engine:
@@ -93,87 +77,97 @@ class NodeRuntime:
             ExecFailed: the transport gives up, as after 5 s over HTTP.
             EngineUnavailable: nothing here can run commands.
             UnexpectedCommand: the engine is ``scripted``, and no answer fits.
+            PodFailed: a file or an init script of the pod failed.
+            PodGone: the pod was stopped or deleted before the command began.
         """
         request = ExecRequest(spec.name, command, timeout, transport)
-        sandbox = self._sandbox(spec.uid)
+        sandbox = self._sandbox(spec)
         answer = self._scripted.answer(request, sandbox.address)
         if answer is not None:
             return answer
         _, node = self._chosen()
         if node is None:
             raise self._scripted.refuse(request)
-        place = self._place(sandbox, spec, node)
-        keep = HTTP_KEEPS if transport == "http" else SPDY_KEEPS
-        encoded = command.encode("utf-8", "surrogateescape")
+        if transport == "http" and (refusal := http_refusal(command, timeout)) is not None:
+            raise refusal
         try:
-            with Process(place, encoded, keep=keep, disconnected=disconnected) as process:
+            place = sandbox.place(spec, node, disconnected)
+        except ClientGone:
+            raise client_left(transport, sandbox.address) from None
+        keep = HTTP_KEEPS if transport == "http" else SPDY_KEEPS
+        asked = RUN + command.encode("utf-8", "surrogateescape")
+        try:
+            with Process(place, asked, keep=keep, disconnected=disconnected) as process:
                 if transport == "spdy":
                     return over_spdy(process)
                 return over_http(process, timeout=timeout, address=sandbox.address)
-        except EngineUnavailable:  # its place did not come up: the next command tries again
-            self.stop(spec.uid)
+        except PlaceFailed:  # the next command tries again
+            sandbox.drop(place)
             raise
 
     def stop(self, uid: str) -> None:
-        """Kill a sandbox's pod, and with it processes and ``/tmp``; its volume stays."""
+        """Kill a sandbox's pod, and with it processes and ``/tmp``; its volume stays.
+
+        Returns at once, also while the pod is being made.
+        """
+        if self._is_forked():
+            return
         with self._lock:
-            if (sandbox := self._sandboxes.get(uid)) is not None:
-                _kill(sandbox)
+            sandbox = self._sandboxes.get(uid)
+        if sandbox is not None:
+            sandbox.stop()
 
     def delete(self, uid: str) -> None:
         """Kill a sandbox's pod and remove its volume, without waiting for either."""
+        if self._is_forked():
+            return
         with self._lock:
             sandbox = self._sandboxes.pop(uid, None)
-            node = self._choice[1] if self._choice else None
+        choice = self._choice
         if sandbox is not None:
-            _kill(sandbox)
-            if node is not None:
-                node.delete(sandbox.volume)
+            sandbox.end(choice[1] if choice else None)
 
     def close(self) -> None:
-        """End every pod, remove every volume, and wait until nothing of them is left."""
-        with self._lock:
+        """End every pod, remove every volume, and wait until nothing of them is left.
+
+        In a process forked from the one that made this, nothing is its own to end.
+        """
+        if self._is_forked():
+            return
+        with self._choosing:
             self._closed = True
+            choice, self._choice = self._choice, None
+        with self._lock:
             sandboxes, self._sandboxes = list(self._sandboxes.values()), {}
-            node = self._choice[1] if self._choice else None
-            self._choice = None
         for sandbox in sandboxes:
-            _kill(sandbox)
-        if node is not None:
-            node.close()
+            sandbox.end()
+        if choice is not None and choice[1] is not None:
+            choice[1].close()
 
-    def _sandbox(self, uid: str) -> _Sandbox:
+    def _sandbox(self, spec: PodSpec) -> Sandbox:
         with self._lock:
-            if uid not in self._sandboxes:
+            if spec.ended():  # what is deleted shall not be kept again
+                raise PodGone
+            if spec.uid not in self._sandboxes:
                 self._made += 1
-                self._sandboxes[uid] = _Sandbox(self._made)
-            return self._sandboxes[uid]
-
-    def _place(self, sandbox: _Sandbox, spec: PodSpec, node: Node) -> Place:
-        with self._lock:
-            if sandbox.place is None:
-                sandbox.place = node.start(
-                    sandbox.volume,
-                    hostname=f"{spec.name}-pod"[:_LONGEST_HOSTNAME].rstrip("-."),
-                    workdir=spec.workdir,
-                    env={**self._environment(sandbox, node), **spec.env},
-                )
-            return sandbox.place
-
-    def _environment(self, sandbox: _Sandbox, node: Node) -> dict[str, str]:
-        """What an image sets (contract 5.2); on the host there is no image, but a directory."""
-        if self._choice and self._choice[0] == "subprocess":
-            home = os.fspath(node.directory / sandbox.volume)
-            return {"HOME": home, "PATH": os.environ.get("PATH", _PATH)}
-        return {"HOME": _HOME, "PATH": _PATH}
+                self._sandboxes[spec.uid] = Sandbox(self._made)
+            return self._sandboxes[spec.uid]
 
     def _chosen(self) -> tuple[Engine, Node | None]:
-        with self._lock:
+        if self._is_forked():
+            raise EngineUnavailable(
+                "this process was forked from the one whose fake Router this is, and runs no"
+                " commands in its pods: make a FakeRouter here"
+            )
+        with self._choosing:
             if self._closed:
                 raise EngineUnavailable("the fake Router is closed: it runs no commands any more")
             if self._choice is None:
                 self._choice = _first_that_works(self._engines)
             return self._choice
+
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process
 
 
 def _first_that_works(engines: Sequence[Engine]) -> tuple[Engine, Node | None]:
@@ -190,9 +184,3 @@ def _first_that_works(engines: Sequence[Engine]) -> tuple[Engine, Node | None]:
         ' answers: fake_router.exec.register("<command>", stdout="…"); or run commands on'
         ' this machine, without isolation: agenttier_exec = "pod, subprocess"'
     )
-
-
-def _kill(sandbox: _Sandbox) -> None:
-    if sandbox.place is not None:
-        sandbox.place.kill()
-        sandbox.place = None

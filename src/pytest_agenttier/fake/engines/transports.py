@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from . import ExecFailed, ExecResult
+from ..go.encoding import encode
+from . import ExecFailed, ExecResult, ExecTransport
 from .process import ClientGone, Ended, Process
 
 HEADER_TIMEOUT = 5.0
@@ -16,6 +17,7 @@ _DEFAULT_LIMIT, _LONGEST_LIMIT = 60, 1800
 
 HTTP_KEEPS = 8 * 1024 * 1024
 SPDY_KEEPS = 1024 * 1024
+_LONGEST_BODY = 8 * 1024 * 1024 + 1024  # bytes of a request to the runtime in the pod
 _TRUNCATED = b"\n[truncated]"
 _KILLED = -1
 _SIGKILL = 9
@@ -36,6 +38,21 @@ def header_timeout(address: str) -> ExecFailed:
     return http_failure(address, "net/http: timeout awaiting response headers")
 
 
+def http_refusal(command: str, timeout: int) -> ExecFailed | None:
+    """What the Router says where the runtime takes no request as long as this one."""
+    body = encode({"command": command, "timeout": timeout})
+    if len(body.encode()) <= _LONGEST_BODY:
+        return None
+    said = '{"code":400,"error":"invalid request body: http: request body too large"}\n'
+    return ExecFailed(f"exec returned 400: {said}")
+
+
+def client_left(transport: ExecTransport, address: str) -> ExecFailed:
+    """What the Router notes where nobody waits for its answer any more."""
+    reason = "context canceled"
+    return http_failure(address, reason) if transport == "http" else ExecFailed(reason)
+
+
 def over_http(process: Process, *, timeout: int, address: str) -> ExecResult:
     """Follow a command as the runtime in the pod and the Router's call to it do."""
     answer_by = time.monotonic() + HEADER_TIMEOUT
@@ -49,7 +66,7 @@ def over_http(process: Process, *, timeout: int, address: str) -> ExecResult:
             return _http_result(process, _KILLED)
         closed = process.wait_for_streams(min(time.monotonic() + _WAIT_DELAY, answer_by))
     except ClientGone:
-        raise http_failure(address, "context canceled") from None
+        raise client_left("http", address) from None
     if not closed and time.monotonic() >= answer_by:
         raise header_timeout(address)
     status, error = process.ended or Ended()

@@ -14,10 +14,12 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
-from . import frames
+from . import frames, setup
+from .children import ended_children, wake_at_child_exit
+from .orders import SET_UP, Setup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 ENDED = struct.Struct("!ci")
 """What is told of a command: a letter, and a number. ``x``: the exit code, or minus the signal;
@@ -25,31 +27,6 @@ ENDED = struct.Struct("!ci")
 
 _SHELL = "/bin/sh"
 _PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
-
-
-def wake_at_child_exit() -> int:
-    """A descriptor that becomes readable whenever a child of this process has ended."""
-    readable, writable = os.pipe()
-    os.set_blocking(readable, False)
-    os.set_blocking(writable, False)
-    signal.signal(signal.SIGCHLD, _wake)
-    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    return readable
-
-
-def _wake(_signal: int, _frame: object) -> None:
-    """Python writes to the descriptor for signals that have a handler."""
-
-
-def ended_children() -> Sequence[tuple[int, int]]:
-    """Reap: process ids and wait statuses of all children that have ended."""
-    ended: list[tuple[int, int]] = []
-    try:
-        while (found := os.waitpid(-1, os.WNOHANG))[0]:
-            ended.append(found)
-    except ChildProcessError:
-        return ended
-    return ended
 
 
 class Agent:
@@ -77,18 +54,20 @@ class Agent:
                 elif descriptor in self._shells:
                     os.kill(self._shells[descriptor][0], signal.SIGKILL)
                     self._poll.unregister(descriptor)
-                elif descriptor == self._control.fileno() and not self._take_command():
+                elif descriptor == self._control.fileno() and not self._take_request():
                     self._kill_shells()
                     return
 
-    def _take_command(self) -> bool:
+    def _take_request(self) -> bool:
         frame = frames.receive(self._control)
         if frame is None:
             return False
         stdout, stderr, status = frame.descriptors
         host = socket.socket(fileno=status)
+        kind, asked = frame.payload[:1], frame.payload[1:]
+        start = self._set_up if kind == SET_UP else self._spawn
         try:
-            pid = self._spawn(frame.payload, stdout, stderr)
+            pid = start(asked, stdout, stderr)
         except OSError as error:
             _tell(host, b"e", error.errno or 0)
             host.close()
@@ -115,6 +94,22 @@ class Agent:
             setpgroup=0,
             setsigdef=_PYTHON_IGNORES,
         )
+
+    def _set_up(self, asked: bytes, stdout: int, stderr: int) -> int:
+        """Have a child do it, which is followed as a command is; its exit code is 0 or 1."""
+        if pid := os.fork():
+            os.setpgid(pid, pid)
+            return pid
+        code = 1
+        try:
+            done = setup.apply(
+                Setup.unpacked(asked), lambda script: self._spawn(script, stdout, stderr)
+            )
+            code = 0 if done else 1
+        except OSError as error:
+            os.write(stderr, f"{error}\n".encode())
+        finally:
+            os._exit(code)
 
     def _tell_ends(self) -> None:
         statuses = dict(ended_children())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # socket.recv_fds imports it when called, and then it may be out of reach.
 import array  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import errno
 import os
 import socket
 import struct
@@ -40,15 +41,23 @@ def send(sock: socket.socket, payload: bytes, descriptors: Sequence[int] = ()) -
 
 
 def receive(sock: socket.socket) -> Frame | None:
-    """The next message; None once the other side is gone."""
+    """The next message; None once the other side is gone.
+
+    Raises:
+        OSError: this process may not have the descriptors that came with it: ``EMFILE``.
+    """
     try:
         # Never more than the length: a longer read could swallow a part of the next message.
-        length, descriptors, _, _ = socket.recv_fds(sock, _LENGTH.size, _MOST_DESCRIPTORS)
+        length, descriptors, flags, _ = socket.recv_fds(sock, _LENGTH.size, _MOST_DESCRIPTORS)
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
         payload = _exactly(sock, _LENGTH.unpack(length)[0]) if length else None
     except ConnectionError:
         return None
+    if flags & socket.MSG_CTRUNC:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return None if payload is None else Frame(payload, descriptors)
 
 

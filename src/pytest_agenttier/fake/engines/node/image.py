@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from . import linux
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
 _ROOT = "/tmp"  # noqa: S108 - any directory of the host will do: the new root covers it
+
+_NEW_ROOT = "/run"  # nothing is in it
 
 VOLUMES = "/tmp/volumes"  # noqa: S108 - inside
 """Where the node has the volumes of all sandboxes; a pod covers it with its own ``/tmp``."""
@@ -55,7 +61,7 @@ def build() -> None:
         os.symlink(target, f"{_ROOT}/{name}")
     for name, text in _FILES.items():
         _write(f"{_ROOT}/{name}", text)
-    for name in _DEVICES:
+    for name in filter(_is_device, _DEVICES):
         _write(f"{_ROOT}/dev/{name}", "")
         linux.bind(f"/dev/{name}", f"{_ROOT}/dev/{name}", linux.NO_SUID | linux.NO_EXEC)
     _bind_read_only("/usr", f"{_ROOT}/usr")
@@ -69,6 +75,48 @@ def build() -> None:
     linux.enter_root(_ROOT)
     linux.restrict("/", linux.READ_ONLY, recursive=False)
     os.stat("/bin/sh")  # not every host has it in /usr
+
+
+def extended_root(missing: Collection[bytes]) -> str:
+    """Build a root like this one, in which directories exist that are missing here.
+
+    Returns:
+        Where it is; this mount namespace may enter it, others do not see it.
+    """
+    linux.mount("tmpfs", _NEW_ROOT, linux.NO_SUID | linux.NO_DEVICES, "mode=755")
+    parents = {parent for path in missing for parent in _parents(path) if os.path.isdir(parent)}
+    _show_entries(b"/", parents)
+    for path in missing:
+        with linux.step(f"making {os.fsdecode(path)}"):
+            os.makedirs(os.fsencode(_NEW_ROOT) + path, exist_ok=True)
+    return _NEW_ROOT
+
+
+def _show_entries(directory: bytes, own: Collection[bytes]) -> None:
+    """Have the entries of a directory in the new root: those in ``own`` anew, others bound."""
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        inside = os.fsencode(_NEW_ROOT) + path
+        if os.path.islink(path):
+            os.symlink(os.readlink(path), inside)
+        elif path in own:
+            os.mkdir(inside)
+            _show_entries(path, own)
+        else:
+            _make_mount_point(os.fsdecode(inside), directory=os.path.isdir(path))
+            if path != os.fsencode(_NEW_ROOT):
+                linux.bind(os.fsdecode(path), os.fsdecode(inside))
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    while (parent := os.path.dirname(path)) != path:
+        yield parent
+        path = parent
+
+
+def _is_device(name: str) -> bool:
+    """Whether the host has it; a container may lack some."""
+    return os.path.exists(f"/dev/{name}")
 
 
 def _copy_system_directory(name: str) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import socket
 import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 # Namespaces (sched.h)
 NEW_USER, NEW_MOUNTS, NEW_PIDS = 0x1000_0000, 0x0002_0000, 0x2000_0000
@@ -23,6 +28,13 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 # prctl.h
 _SET_DUMPABLE, _SET_NAME, _SET_SUBREAPER, _SET_NO_NEW_PRIVS = 4, 15, 36, 38
 
+# keyctl.h
+_KEYCTL = {"i686": 288, "ppc64le": 271, "s390x": 280, "x86_64": 250}
+_KEYCTL_ELSEWHERE = 219  # aarch64, riscv64, loongarch64: one table for all newer architectures
+_JOIN_SESSION_KEYRING, _REVOKE, _SESSION_KEYRING = 1, 3, -3
+
+_ARG_START, _ARG_END = 47, 48  # fields of /proc/self/stat, counted from 0
+
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 
 _CAPABILITIES_V3 = (ctypes.c_uint32 * 2)(0x2008_0522, 0)  # of this process
@@ -33,6 +45,25 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class _MountAttributes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]
+
+
+class step:  # noqa: N801 - reads as a statement
+    """A step that the error of whatever fails in it names: ``with step("doing this"):``."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        """Nothing has failed yet."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, self._what) from None
 
 
 def _call(what: str, result: int) -> None:
@@ -67,7 +98,7 @@ def mount(kind: str, target: str, flags: int, options: str = "") -> None:
 def bind(source: str, target: str, flags: int = 0) -> None:
     """Show a file or a directory, and what is mounted below it, at a second place."""
     result = _libc.mount(
-        os.fsencode(source), target.encode(), None, ctypes.c_ulong(_BIND | _RECURSIVE), None
+        os.fsencode(source), os.fsencode(target), None, ctypes.c_ulong(_BIND | _RECURSIVE), None
     )
     _call(f"binding {source} to {target}", result)
     if flags:
@@ -102,9 +133,20 @@ def unmount(target: str) -> None:
 def enter_root(root: str) -> None:
     """Make a mounted directory the root, and drop the old root altogether."""
     os.chdir(root)
-    _call("entering the new root", _libc.pivot_root(b".", b"."))
+    _call("changing the root (pivot_root)", _libc.pivot_root(b".", b"."))
     unmount(".")
     os.chdir("/")
+
+
+def is_mapped(user: int) -> bool:
+    """Whether the user namespace of this process has a user and a group of that number."""
+    return all(_maps(f"/proc/self/{kind}_map", user) for kind in ("uid", "gid"))
+
+
+def _maps(path: str, number: int) -> bool:
+    with open(path, encoding="ascii") as file:
+        ranges = [[int(field) for field in line.split()] for line in file]
+    return any(first <= number < first + count for first, _, count in ranges)
 
 
 def map_ids(*, inside: int, outside_uid: int, outside_gid: int) -> None:
@@ -116,20 +158,35 @@ def map_ids(*, inside: int, outside_uid: int, outside_gid: int) -> None:
 
 def write(name: str, content: str, directory: int | None = None) -> None:
     """Set what a file of ``/proc`` stands for; its name may be relative to an open directory."""
-    try:
+    with step(f"writing {name}"):
         descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
         try:
             os.write(descriptor, content.encode())
         finally:
             os.close(descriptor)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, f"writing {name}") from None
 
 
 def bring_loopback_up() -> None:
     """Let 127.0.0.1 and ::1 work in this network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    with (
+        step("bringing the loopback interface up"),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket,
+    ):
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
+
+
+def lose_session_keyring() -> None:
+    """Leave the host's session keyring for a revoked one: in it no key is found, and none kept.
+
+    One of its own for each pod would count against the 200 keys that a user may have.
+    """
+    number = ctypes.c_long(_KEYCTL.get(os.uname().machine, _KEYCTL_ELSEWHERE))
+    joined = _libc.syscall(number, ctypes.c_int(_JOIN_SESSION_KEYRING), None)
+    if joined == -1 and ctypes.get_errno() in (errno.ENOSYS, errno.EPERM):
+        return  # there are no keyrings, or, in a container, no way to use them
+    _call("making a session keyring", joined)
+    result = _libc.syscall(number, ctypes.c_int(_REVOKE), ctypes.c_int(_SESSION_KEYRING))
+    _call("revoking the session keyring", result)
 
 
 def drop_capabilities() -> None:
@@ -155,3 +212,19 @@ def adopt_orphans() -> None:
 def set_name(name: str) -> None:
     """What ``ps`` shows this process as."""
     _prctl("setting the name", _SET_NAME, name.encode() + b"\0")
+
+
+def arguments_area() -> tuple[int, int]:
+    """Where in the memory of this process, and of its forks, its arguments begin and end."""
+    with open("/proc/self/stat", "rb") as file:
+        # The second field is a name in parentheses, and may hold blanks.
+        fields = file.read().rpartition(b")")[2].split()
+    return int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])
+
+
+def set_arguments(area: tuple[int, int], shown: bytes) -> None:
+    """What ``ps`` shows as the arguments of this process, where there is room for it."""
+    start, end = area
+    if len(shown) < end - start:
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, shown, len(shown))

@@ -11,15 +11,16 @@ import sys
 from typing import NoReturn
 
 from . import frames, linux
-from .agent import Agent, ended_children, wake_at_child_exit
-from .kinds import Bare, Kind, Order, Pod
+from .agent import Agent
+from .children import ended_children, wait_for_children, wake_at_child_exit
+from .kinds import Bare, Kind, Pod
+from .orders import Order
+from .removal import begin_to_remove
 
 READY, FAILED, GONE = b"ready", b"failed", b"gone"
 """What is said to the host. After ``failed`` come an error number, its text, and the step."""
 
 _DESCRIPTORS = 64  # the node has fewer, and the lowest numbers are taken first
-
-_REMOVE = 'rm -rf -- "$0" 2>/dev/null || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }'
 
 
 def main() -> None:
@@ -36,17 +37,22 @@ def main() -> None:
     os.chdir(directory)
     gc.freeze()  # what is forked from here on shares these pages
     gc.disable()
-    if sys.platform == "linux":
-        linux.adopt_orphans()  # a node in a PID namespace is a grandchild
-    first = os.fork()
+    try:
+        if sys.platform == "linux":
+            linux.adopt_orphans()  # a node in a PID namespace is a grandchild
+        with linux.step("forking"):
+            first = os.fork()
+    except OSError as error:  # the host removes the directory
+        frames.send(host, _told(error))
+        return
     if not first:
         _be_node(host, kind)
     host.close()
     os.waitpid(first, 0)
     kind.end()
-    _wait_for_children()
-    _remove(directory)
-    _wait_for_children()
+    wait_for_children()
+    begin_to_remove(directory)
+    wait_for_children()
 
 
 def _be_node(host: socket.socket, kind: Kind) -> NoReturn:
@@ -57,14 +63,6 @@ def _be_node(host: socket.socket, kind: Kind) -> NoReturn:
         frames.send(host, _told(error))
     finally:
         os._exit(0)
-
-
-def _wait_for_children() -> None:
-    try:
-        while True:
-            os.wait()
-    except ChildProcessError:
-        return
 
 
 class Node:
@@ -98,7 +96,7 @@ class Node:
                     os.read(woken, 4096)
                     self._reap()
                 elif not self._take_order():
-                    _wait_for_children()  # they see the host go, too, and end
+                    wait_for_children()  # they see the host go, too, and end
                     return
 
     def _take_order(self) -> bool:
@@ -115,7 +113,7 @@ class Node:
         elif volume in self._pids:
             self._doomed.add(volume)
         else:
-            _remove(volume)
+            begin_to_remove(volume)
         return True
 
     def _offer(self) -> None:
@@ -144,7 +142,7 @@ class Node:
                 del self._pids[volume]
                 if volume in self._doomed:
                     self._doomed.remove(volume)
-                    _remove(volume)
+                    begin_to_remove(volume)
 
 
 def _become_place(kind: Kind, control: socket.socket) -> NoReturn:
@@ -155,9 +153,9 @@ def _become_place(kind: Kind, control: socket.socket) -> NoReturn:
         agent = Agent(control)
         frames.send(control, READY)
         if (frame := frames.receive(control)) is not None:
-            volume, hostname, workdir, *environment = frame.fields()
-            kind.enter(Order(volume.decode(), hostname.decode(), os.fsdecode(workdir)))
-            agent.serve(dict(_pairs(environment)))
+            order = Order.unpacked(frame.payload)
+            kind.enter(order)
+            agent.serve(order.environment)
         kind.end()
     except Exception as error:  # the host shows it
         frames.send(control, _told(error))
@@ -170,22 +168,9 @@ def _close_all_but(kept: int) -> None:
     os.closerange(kept + 1, _DESCRIPTORS)
 
 
-def _pairs(environment: list[bytes]) -> list[tuple[bytes, bytes]]:
-    return [(name, value) for name, _, value in (each.partition(b"=") for each in environment)]
-
-
 def _told(error: Exception) -> bytes:
     if isinstance(error, OSError):
         fields = (str(error.errno or 0), error.strerror or str(error), error.filename or "")
     else:
         fields = ("0", repr(error), "")
     return b"\0".join((FAILED, *(os.fsencode(field) for field in fields)))
-
-
-def _remove(directory: str) -> None:
-    """Start to remove a directory, whatever the modes in it; an empty one is gone at once."""
-    try:
-        os.rmdir(directory)
-    except OSError:  # not empty, or never made
-        shell = ["/bin/sh", "-c", _REMOVE, directory]
-        os.posix_spawn(shell[0], shell, {"PATH": "/usr/bin:/bin"})
