@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_agenttier.fake.engines import ExecFailed, ExecResult, PodSpec
+from pytest_agenttier.fake import FakeRouter
+from pytest_agenttier.fake.engines import ExecFailed, ExecResult, PodGone, PodSpec
 
 if TYPE_CHECKING:
-    from pytest_agenttier.fake import FakeRouter
+    from collections.abc import Iterator
 
 
 class Recorder:
@@ -212,3 +213,102 @@ def test_a_command_is_whatever_text_was_sent(router: FakeRouter) -> None:
     run(router, b'{"command":"a","COMMAND":"b"} trailing')
 
     assert [asked[1] for asked in recorder.asked] == ["é\0\n😀", "b"]
+
+
+EXEC = "/api/v1/sandboxes/demo/exec"
+
+
+@pytest.fixture
+def bare() -> Iterator[FakeRouter]:
+    """A Router whose commands are subprocesses."""
+    with FakeRouter(exec="subprocess") as router:
+        yield router
+
+
+def test_files_and_init_scripts_are_applied_before_the_first_command(bare: FakeRouter) -> None:
+    """And again after every resume (contract 4.5)."""
+    bare.add_template(
+        "t",
+        {
+            "files": [{"path": "/workspace/f", "content": "a\n"}],
+            "initScripts": ["echo ran >> log"],
+            "harness": {"useHTTPExec": True},
+        },
+    )
+    bare.create("demo", template="t")
+
+    first = bare.post(EXEC, b'{"command":"cat f log; stat -c %a f; echo changed > f"}')
+    bare.post("/api/v1/sandboxes/demo/stop")
+    looks(bare, 2)
+    bare.post("/api/v1/sandboxes/demo/resume")
+    looks(bare, 3)
+    second = bare.post(EXEC, b'{"command":"cat f log"}')
+
+    assert first.body == b'{"stdout":"a\\nran\\n644\\n","stderr":"","exitCode":0}\n'
+    assert second.body == b'{"stdout":"a\\nran\\nran\\n","stderr":"","exitCode":0}\n'
+
+
+def test_a_failing_init_script_is_an_error_of_the_sandbox(bare: FakeRouter) -> None:
+    """It is not Running, and so refuses commands; resume tries again (contract 4.3)."""
+    bare.add_template("t", {"initScripts": ["[ -e ok ] || { touch ok; exit 1; }"]})
+    bare.create("demo", template="t")
+
+    assert run(bare, b'{"command":"true"}') == (409, b'{"error":"sandbox is not running"}\n')
+    shown = json.loads(bare.get("/api/v1/sandboxes/demo").body)
+    assert (shown["status"], shown["message"]) == ("Error", "Pod failed: Unknown failure")
+    assert shown["podName"] == "demo-pod"
+    bare.post("/api/v1/sandboxes/demo/resume")
+    looks(bare, 3)
+    assert run(bare, b'{"command":"true"}')[0] == 200
+
+
+def test_a_failing_init_script_keeps_no_sandbox_from_going(bare: FakeRouter) -> None:
+    """A delete under way goes on."""
+    bare.add_template("t", {"initScripts": ["exit 1"]})
+    bare.create("demo", template="t")
+    bare.delete("/api/v1/sandboxes/demo")
+
+    run(bare, b'{"command":"true"}')
+
+    assert bare.get("/api/v1/sandboxes/demo").status == 404
+
+
+def test_a_command_that_comes_after_the_end_gets_what_holds_then(router: FakeRouter) -> None:
+    """It was on its way when the sandbox was stopped (contract 3.7)."""
+    recorder = install(router, ExecResult(b"", b"", 0))
+    router.create("demo")
+    judged: list[bool] = []
+
+    def stopped_meanwhile(spec: PodSpec, command: str, **_: object) -> ExecResult:
+        judged.append(spec.ended())
+        router.post("/api/v1/sandboxes/demo/stop")
+        looks(router, 2)
+        judged.append(spec.ended())
+        raise PodGone
+
+    recorder.exec = stopped_meanwhile  # type: ignore[method-assign] # what the node does in between
+
+    assert run(router, b'{"command":"x"}') == (409, b'{"error":"sandbox is not running"}\n')
+    assert judged == [False, True]
+
+
+def test_create_may_say_where_the_volume_is(router: FakeRouter) -> None:
+    """Commands begin there, unless the template says where (contract 3.1, 5.2)."""
+    recorder = install(router, ExecResult(b"", b"", 0))
+    router.add_template("t", {"storage": {"mountPath": "/data"}})
+    body = {
+        "name": "demo",
+        "templateRef": {"name": "t", "kind": "ClusterSandboxTemplate"},
+        "storage": {"mountPath": "/mine"},
+    }
+    router.post("/api/v1/sandboxes", json.dumps(body).encode())
+    looks(router, 4)
+
+    run(router, b'{"command":"x"}')
+
+    assert [(spec.mount, spec.workdir) for spec, *_ in recorder.asked] == [("/mine", "/mine")]
+
+
+def looks(router: FakeRouter, times: int) -> None:
+    for _ in range(times):
+        router.get("/api/v1/sandboxes/demo")

@@ -351,3 +351,46 @@ def test_a_deleted_sandbox_is_gone_once_another_is_made(router: FakeRouter) -> N
         404,
         b'{"error":"sandbox demo not found"}\n',
     )
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            {"env": [{"name": "A", "value": "1"}, {"name": ""}]},
+            'Pod creation failed: failed to create Pod: Pod "demo-pod" is invalid: '
+            "spec.containers[0].env[1].name: Required value",
+        ),
+        (
+            {"env": [{"name": "A\0"}, {"name": "B=C"}]},
+            'Pod creation failed: failed to create Pod: Pod "demo-pod" is invalid: '
+            '[spec.containers[0].env[0].name: Invalid value: "A\\x00": a valid environment '
+            "variable name must consist only of printable ASCII characters other than '=', "
+            'spec.containers[0].env[1].name: Invalid value: "B=C": a valid environment variable '
+            "name must consist only of printable ASCII characters other than '=']",
+        ),
+        (
+            {"env": [{"name": "A", "value": "x\0y"}]},
+            'Pod failed: StartError: invalid environment variable "A": a NUL byte in it',
+        ),
+        ({"harness": {"workingDir": "."}}, "Pod failed: StartError: Cwd must be an absolute path"),
+        (
+            {"harness": {"workingDir": "/a\0b"}},
+            "Pod failed: StartError: invalid argument: a NUL byte in a path",
+        ),
+        (
+            {"storage": {"mountPath": "/x/../proc/y"}},
+            'Pod failed: StartError: cannot mount a volume at "/x/../proc/y"',
+        ),
+    ],
+)
+def test_a_pod_that_cannot_be_made_is_an_error(
+    router: FakeRouter, spec: dict[str, Any], message: str
+) -> None:
+    """The API server refuses it, or the container runtime does (contract 4.3)."""
+    router.add_template("t", spec)
+    router.create("demo", template="t", phase="Creating")
+
+    seen = [look(router, "status", "message") for _ in range(3)]
+
+    assert seen[-1] == ("Error", message)

@@ -147,3 +147,23 @@ def test_a_template_in_use_cannot_be_deleted(dev: FakeRouter) -> None:
     dev.get("/api/v1/sandboxes/demo")
     assert short(dev.delete(f"{TEMPLATES}/t")) == (204, b"")
     assert short(dev.delete(f"{TEMPLATES}/t")) == (404, b'{"error":"template not found"}\n')
+
+
+def test_of_several_users_the_first_in_list_order_is_named(dev: FakeRouter) -> None:
+    """Byte order of namespace/name: "team-a" before "team" (contract 2, 3.10)."""
+    dev.add_template("t", {})
+    for namespace in ("team", "team-a"):
+        dev.cluster.state.add_namespace(namespace)
+        body = {
+            "name": f"of-{namespace}",
+            "namespace": namespace,
+            "templateRef": {"name": "t", "kind": "ClusterSandboxTemplate"},
+        }
+        dev.post("/api/v1/sandboxes", json.dumps(body).encode())
+    for _ in range(4):
+        dev.get("/api/v1/sandboxes")
+
+    assert short(dev.delete(f"{TEMPLATES}/t")) == (
+        409,
+        b'{"error":"cannot delete template: sandbox \\"of-team-a\\" is still using it"}\n',
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import secrets
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .go.quoting import quote
-from .kubernetes import label_fault
+from .kubernetes import environment_fault, label_fault
 from .lifecycle import Phase, Step
 from .templates import Template, Unresolvable, resolve
 
@@ -72,6 +74,11 @@ class Controller:
         elif step is Step.PROVISION:
             self._provision(sandbox)
         elif step is Step.START:
+            fault = _start_fault(sandbox)
+            if fault is not None:
+                self._fail(sandbox, f"Pod failed: StartError: {fault}")
+                return
+            sandbox.pod_ended = threading.Event()
             sandbox.running_since = self._clock.now()
             sandbox.status = replace(
                 status, phase=Phase.RUNNING, message="", last_activity=self._clock.time()
@@ -79,9 +86,17 @@ class Controller:
         elif step is Step.HALT:
             sandbox.ahead = ()
             sandbox.status = replace(status, phase=Phase.STOPPED, message=message, pod_name="")
-            self._on_stop(sandbox.uid)
+            self._end_pod(sandbox)
+        elif step is Step.FAIL:
+            self._fail(sandbox, "Pod failed: Unknown failure")
+            self._end_pod(sandbox)
         elif step is Step.REMOVE:
+            sandbox.pod_ended.set()
             self._remove(sandbox)
+
+    def _end_pod(self, sandbox: Sandbox) -> None:
+        sandbox.pod_ended.set()  # first: a command under way to it must find it ended
+        self._on_stop(sandbox.uid)
 
     def _resolve(self, sandbox: Sandbox) -> None:
         sandbox.spec = resolve(self._templates, sandbox.request.template, sandbox.namespace)
@@ -105,7 +120,8 @@ class Controller:
         )
 
     def _fail(self, sandbox: Sandbox, message: str) -> None:
-        sandbox.ahead = ()
+        if not sandbox.deleting:
+            sandbox.ahead = ()
         sandbox.status = replace(sandbox.status, phase=Phase.ERROR, message=message)
 
 
@@ -122,4 +138,22 @@ def _provisioning_fault(sandbox: Sandbox) -> str | None:
             f"PersistentVolumeClaim {quote(f'{name}-workspace')} is invalid: "
             f"spec.resources[storage]: Invalid value: {quote(size)}: must be greater than zero"
         )
-    return None if fault is None else f"PVC creation failed: failed to create PVC: {fault}"
+    if fault is not None:
+        return f"PVC creation failed: failed to create PVC: {fault}"
+    fault = environment_fault(f"{name}-pod", [item["name"] for item in sandbox.spec.get("env", ())])
+    return None if fault is None else f"Pod creation failed: failed to create Pod: {fault}"
+
+
+def _start_fault(sandbox: Sandbox) -> str | None:
+    """What the container runtime runs into with a pod that the API server let pass."""
+    for item in sandbox.spec.get("env", ()):
+        if "\0" in item.get("value", ""):
+            return f"invalid environment variable {quote(item['name'])}: a NUL byte in it"
+    if not sandbox.workdir.startswith("/"):
+        return "Cwd must be an absolute path"
+    if "\0" in sandbox.workdir + sandbox.mount_path:
+        return "invalid argument: a NUL byte in a path"
+    mount = posixpath.normpath(f"/{sandbox.mount_path}").lstrip("/")
+    if mount.split("/")[0] in ("", "proc"):
+        return f"cannot mount a volume at {quote(sandbox.mount_path)}"
+    return None

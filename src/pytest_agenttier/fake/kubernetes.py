@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .go.decoding import Place, kind
 from .go.parsing import DecodeError, Node, Number
 from .go.quoting import quote
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _SERVICE = re.compile("[a-z]([-a-z0-9]*[a-z0-9])?")
+
+_VARIABLE = re.compile("[ -<>-~]+")
+_VARIABLE_RULE = (
+    "a valid environment variable name must consist only of printable ASCII characters other "
+    "than '='"
+)
 
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
@@ -48,6 +57,24 @@ def label_fault(kind: str, name: str, label: str) -> str | None:
     )
 
 
+def environment_fault(pod: str, names: Sequence[str]) -> str | None:
+    """Why a pod cannot have environment variables of these names; None where it can."""
+    faults: list[str] = []
+    for number, name in enumerate(names):
+        field = f"spec.containers[0].env[{number}].name"
+        if not name:
+            faults.append(f"{field}: Required value")
+        elif not _VARIABLE.fullmatch(name):
+            faults.append(f"{field}: Invalid value: {quote(name)}: {_VARIABLE_RULE}")
+    if not faults:
+        return None
+    return f"Pod {quote(pod)} is invalid: {_listed(faults)}"
+
+
+def _listed(faults: Sequence[str]) -> str:
+    return faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+
+
 def _fault(kind: str, name: str, longest: int, pattern: re.Pattern[str], rule: str) -> str | None:
     faults: list[str] = []
     if len(name.encode("utf-8", "surrogateescape")) > longest:
@@ -57,8 +84,7 @@ def _fault(kind: str, name: str, longest: int, pattern: re.Pattern[str], rule: s
     if not faults:
         return None
     shown = [f"metadata.name: Invalid value: {quote(name)}: {fault}" for fault in faults]
-    listed = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
-    return f"{kind} {quote(name)} is invalid: {listed}"
+    return f"{kind} {quote(name)} is invalid: {_listed(shown)}"
 
 
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}

@@ -37,6 +37,7 @@ class Step(Enum):
     PROVISION = "template resolved; pod and volume have names"
     START = "the pod is ready: Running"
     HALT = "the pod is gone: Stopped"
+    FAIL = "the pod did not come up: Error"
     REMOVE = "the object is gone"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ class SandboxRequest:
     timeout: float | None = None
     idle_timeout: float | None = None
     storage_size: str = ""
+    mount_path: str = ""
+    """Where the volume is to be; empty leaves it to the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Sandbox:
     """What guards the in-pod runtime; only where the template uses HTTP exec (contract 5.1)."""
     running_since: float = 0.0
     """On the fake's clock; the limits count from here (contract 4.4)."""
+    pod_ended: threading.Event = field(default_factory=threading.Event)
+    """Set when the pod of this stretch of Running goes; each stretch has an event of its own."""
     ports: dict[int, str] = field(default_factory=dict[int, str])
     """Forwarded ports, with the protocol posted."""
 
@@ -70,3 +75,20 @@ class Sandbox:
     def namespace(self) -> str:
         """The namespace it lives in."""
         return self.request.namespace
+
+    @property
+    def key(self) -> str:
+        """What lists are ordered by (contract 2)."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def mount_path(self) -> str:
+        """Where its volume is mounted (contract 5.2)."""
+        mount: str = self.spec.get("storage", {}).get("mountPath", "/workspace")
+        return self.request.mount_path or mount
+
+    @property
+    def workdir(self) -> str:
+        """Where its commands begin (contract 5.2)."""
+        workdir: str = self.spec.get("harness", {}).get("workingDir", self.mount_path)
+        return workdir

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .controller import Controller
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .clock import FakeClock
 
 HOME_NAMESPACE = "default"
+
+_KEY = attrgetter("key")
 
 
 class StateError(Exception):
@@ -152,7 +155,7 @@ class State:
                 self._controller.advance(sandbox)
             here = self._sandboxes
             remaining = [s for s in seen if here.get((s.namespace, s.name)) is s]
-        return sorted(remaining, key=lambda sandbox: f"{sandbox.namespace}/{sandbox.name}")
+        return sorted(remaining, key=_KEY)
 
     def running(self, name: str, by: Caller) -> Sandbox:
         """A sandbox that commands can run in.
@@ -217,6 +220,15 @@ class State:
             self._dying.append(sandbox)
             if not sandbox.ahead:
                 self._controller.take(Step.REMOVE, sandbox)
+
+    def pod_failed(self, sandbox: Sandbox) -> None:
+        """Note that the pod of a Running sandbox could not be set up; it is in Error from now on.
+
+        On a cluster it would never have been Running: pods are made when a command needs them.
+        """
+        with self._lock:
+            if not sandbox.pod_ended.is_set():
+                self._controller.take(Step.FAIL, sandbox)
 
     def bring(self, sandbox: Sandbox, phase: Phase) -> None:
         """Let happen at once what it takes to reach a phase.
@@ -349,13 +361,16 @@ class State:
         """
         with self._lock:
             users = sorted(
-                (sandbox.namespace, sandbox.name)
-                for sandbox in self._sandboxes.values()
-                if sandbox.status.template == name and sandbox.status.phase is Phase.RUNNING
+                (
+                    sandbox
+                    for sandbox in self._sandboxes.values()
+                    if sandbox.status.template == name and sandbox.status.phase is Phase.RUNNING
+                ),
+                key=_KEY,
             )
             if users:
                 raise TemplateInUse(
-                    f"cannot delete template: sandbox {quote(users[0][1])} is still using it"
+                    f"cannot delete template: sandbox {quote(users[0].name)} is still using it"
                 )
             self.template(name)
             del self._templates[name]

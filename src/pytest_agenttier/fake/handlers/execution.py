@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..engines import ExecFailed, PodSpec
+from ..engines import ExecFailed, PodFailed, PodFile, PodGone, PodSpec
 from ..go.decoding import INT, Field, Struct
 from ..wire import Response, json_response
 from . import Call, Refusal
@@ -18,7 +18,17 @@ _DEFAULT_TIMEOUT = 30
 
 def exec_command(call: Call, sandbox_id: str) -> Response:
     """POST /sandboxes/{id}/exec (contract 3.7)."""
-    sandbox = call.state.running(sandbox_id, call.caller)
+    while True:
+        sandbox = call.state.running(sandbox_id, call.caller)
+        try:
+            return _exec(call, sandbox)
+        except PodGone:
+            continue  # it was stopped or deleted meanwhile: what holds now is the answer
+        except PodFailed:
+            call.state.pod_failed(sandbox)
+
+
+def _exec(call: Call, sandbox: Sandbox) -> Response:
     body = call.decode_tersely(_EXEC)
     command = body.text("command")
     if not command:
@@ -45,17 +55,23 @@ def exec_command(call: Call, sandbox_id: str) -> Response:
 
 
 def pod_spec(sandbox: Sandbox) -> PodSpec:
-    """What a sandbox's resolved template makes of its pod (contract 5.2)."""
+    """What a sandbox and its resolved template make of its pod (contract 4.5, 5.2)."""
     spec = sandbox.spec
     env = {item["name"]: item.get("value", "") for item in spec.get("env", ())}
     if sandbox.runtime_token:
         env["AGENTTIER_RUNTIME_TOKEN"] = sandbox.runtime_token
-    mount = spec.get("storage", {}).get("mountPath", "/workspace")
     return PodSpec(
         uid=sandbox.uid,
         name=sandbox.name,
-        workdir=spec.get("harness", {}).get("workingDir", mount),
+        workdir=sandbox.workdir,
+        mount=sandbox.mount_path,
         env=env,
+        files=[
+            PodFile(file["path"], file.get("content", ""), file["mode"])
+            for file in spec.get("files", ())
+        ],
+        init_scripts=spec.get("initScripts", ()),
+        ended=sandbox.pod_ended.is_set,
     )
 
 

@@ -56,6 +56,7 @@ def create(call: Call) -> Response:
         timeout=_positive_seconds(body, "timeout"),
         idle_timeout=_positive_seconds(body, "idleTimeout"),
         storage_size=body.struct("storage").text("size"),
+        mount_path=body.struct("storage").text("mountPath"),
     )
     call.sandbox = name
     try:
