@@ -107,8 +107,9 @@ class Run:
             client = _LentClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
-        # One distribution: the client leaves this open for the plugin.
+        # One distribution: the client leaves these open for the plugin.
         client._creation = self._creation  # pyright: ignore[reportPrivateUsage]  # see above
+        client._termination = self._termination  # pyright: ignore[reportPrivateUsage]  # see above
         return client
 
     @cached_property
@@ -120,8 +121,9 @@ class Run:
             client = _AsyncLentClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
-        # One distribution: the client leaves this open for the plugin.
+        # One distribution: the client leaves these open for the plugin.
         client._creation = self._creation  # pyright: ignore[reportPrivateUsage]  # see above
+        client._termination = self._termination  # pyright: ignore[reportPrivateUsage]  # see above
         return client
 
     @property
@@ -189,7 +191,6 @@ class Run:
     async def _terminate_async(self, name: str) -> None:
         with anyio.CancelScope(shield=True):
             await self.async_client.sandbox(name).terminate(missing_ok=True)
-        self._terminator.forget(name)
 
     def _own_name(self) -> str:
         name = self.namer.next()
@@ -213,11 +214,16 @@ class Run:
         try:
             summary = yield from creation
         except AgentTierError as error:
-            if not sandboxes.outcome_is_unknown(error):
+            if not error.maybe_done:
                 self._terminator.settle(name, made=False)
             raise
         self._terminator.settle(name, made=True)
         return summary
+
+    def _termination(self, sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
+        """Delete a sandbox for a handle, and take it out of the books: it is no longer ours."""
+        yield from sandboxes.terminate_sandbox(sandbox_id, missing_ok=missing_ok)
+        self._terminator.forget(sandbox_id)
 
     def _note(self, event: str, name: str) -> None:
         """Put it on disk for whoever cleans up if this process dies; the fake dies with it."""

@@ -585,3 +585,34 @@ def test_each_directory_may_have_templates_of_its_own(pytester: pytest.Pytester)
         )
 
     pytester.runpytest(SCRIPTED).assert_outcomes(passed=2)
+
+
+def test_a_sandbox_that_a_test_has_deleted_is_not_deleted_again(
+    pytester: pytest.Pytester, live: FakeRouter
+) -> None:
+    """By then somebody else may have taken its name."""
+    pytester.makeconftest(
+        f"""
+        import pytest
+        from agenttier import AgentTierClient
+
+        @pytest.fixture
+        def somebody_else():
+            with AgentTierClient({live.url!r}) as client:
+                yield client
+        """
+    )
+    pytester.makepyfile(
+        """
+        def test_it(agenttier_client, somebody_else):
+            with agenttier_client.create_sandbox("general-coding", "demo", wait=True) as sandbox:
+                pass
+            sandbox.wait_until_terminated()
+            somebody_else.create_sandbox("general-coding", "demo")
+        """
+    )
+
+    run_live(pytester, live).assert_outcomes(passed=1)
+
+    assert calls(live, "DELETE", 204) == ["/api/v1/sandboxes/demo"]
+    assert b'"name":"demo"' in leftovers(live)

@@ -183,11 +183,6 @@ def _sandboxes(body: bytes) -> list[SandboxSummary]:
     return SandboxList.model_validate_json(body).sandboxes
 
 
-def outcome_is_unknown(error: AgentTierError) -> bool:
-    """Whether a create may have been carried out though no answer says so."""
-    return error.maybe_done
-
-
 def _how_to_look(name: str) -> str:
     return (
         f"Sandbox {name!r} may have been made all the same. client.get_sandbox({name!r}) shows it,"

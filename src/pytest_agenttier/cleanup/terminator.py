@@ -79,11 +79,14 @@ class Terminator:
             return list(self._unsure)
 
     def terminate(self, name: str) -> None:
-        """Delete one sandbox now, without waiting for its removal.
+        """Delete one sandbox now, if that is still to be done, without waiting for its removal.
 
         Raises:
             Exception: what ``delete`` raised; the name stays, and ``finish`` tries it again.
         """
+        with self._lock:
+            if name not in self._names:
+                return
         self._delete(name)
         self.forget(name)
 
