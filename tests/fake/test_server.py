@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -463,3 +465,42 @@ def test_closing_names_the_call_that_does_not_end(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(RuntimeError, match=r"POST /slow.*request\.disconnected\(\)"):
             server.close()
         release.set()
+
+
+EXHAUSTED = """
+import resource, socket, sys, urllib.request
+from pytest_agenttier import FakeRouter
+
+with FakeRouter(exec="scripted") as router:
+    router.url
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    clients = []
+    try:
+        while True:
+            clients.append(socket.create_connection(("127.0.0.1", int(router.url.rsplit(":")[-1]))))
+    except OSError:
+        pass
+    if sys.argv[1] == "recover":
+        for client in clients:
+            client.close()
+        print(urllib.request.urlopen(f"{router.url}/healthz", timeout=30).read())
+print("closed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "printed"), [("recover", "b'ok'\nclosed\n"), ("close", "closed\n")]
+)
+def test_a_process_without_descriptors_neither_hangs_nor_stops_serving(
+    then: str, printed: str
+) -> None:
+    """Clients wait until some are given back; closing needs none."""
+    run = subprocess.run(
+        [sys.executable, "-c", EXHAUSTED, then],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (run.stdout, run.stderr) == (printed, "")

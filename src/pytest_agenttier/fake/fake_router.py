@@ -94,10 +94,12 @@ class FakeRouter(Router):
         with self._lock:
             self._closed = True
             server, self._server = self._server, None
-        if server is not None:
-            server.close()
-        if self._owns_cluster:
-            self.cluster.close()
+        try:
+            if self._owns_cluster:  # first: a command in flight ends with its pod
+                self.cluster.close()
+        finally:
+            if server is not None:
+                server.close()
 
     def _require_open(self) -> None:
         if self._closed:

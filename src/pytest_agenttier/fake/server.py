@@ -25,6 +25,8 @@ IDLE_TIMEOUT = 120.0
 """Seconds after which a connection on which nothing comes is closed (contract 1.1)."""
 LINGER = 0.5
 """Seconds that a client with unread bytes in flight has to read why it was refused."""
+_BREATH = 0.02
+"""Seconds to let others give descriptors back before the next client is taken."""
 CLOSE_TIMEOUT = 10.0
 """Seconds that calls in flight have to end once the server closes."""
 
@@ -113,7 +115,9 @@ class LoopbackServer:
         if self._closing:
             return
         self._closing = True
-        # Not every system wakes accept() when its socket closes; a connection always does.
+        # Linux wakes accept() for the first of these, every system for the second.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         with suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port)).close()
         self._thread.join()
@@ -133,13 +137,20 @@ class LoopbackServer:
         while True:
             try:
                 client, _ = self._listener.accept()
-            except ConnectionAbortedError:  # it left before its turn
+            except OSError:  # it left before its turn, or no descriptor is free for it
+                if self._closing:
+                    return
+                time.sleep(_BREATH)
                 continue
             if self._closing:
                 client.close()
                 return
             connection = _Connection(client, self)
-            connection.thread.start()
+            try:
+                connection.thread.start()
+            except RuntimeError:  # no thread is free for it
+                client.close()
+                continue
             alive = [c for c in self._connections if c.thread.is_alive()]
             self._connections = [*alive, connection]
 
