@@ -134,13 +134,29 @@ def pytest_report_header(config: pytest.Config) -> str:
         if url.value
         else [
             f"offline fake Router (url: {url.source})",
-            f"exec: {', '.join(engines.value)} ({engines.source})",
+            f"exec: {', '.join(engines.value)} ({engines.source}){_engine_taken(config)}",
         ]
     )
     words.append(f"template: {', '.join(template.value)} ({template.source})")
     if settings.namespace.source != "default":
         words.append(f"namespace: {settings.namespace.value} ({settings.namespace.source})")
     return f"agenttier: {'; '.join(words)}"
+
+
+def _engine_taken(config: pytest.Config) -> str:
+    """What the header adds where commands may run unisolated; trying it out has been asked for."""
+    engines = config.stash[_settings.KEY].exec.value
+    if "subprocess" not in engines or config.option.collectonly:
+        return ""
+    from pytest_agenttier.fake import FakeRouter
+    from pytest_agenttier.fake.engines import EngineUnavailable
+
+    with FakeRouter(exec=engines) as router:
+        try:
+            taken = router.engine
+        except EngineUnavailable:  # the first command tells why
+            return ", of which none works here"
+    return ": subprocess, on this machine, not isolated" if taken == "subprocess" else f": {taken}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

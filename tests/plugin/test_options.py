@@ -117,9 +117,26 @@ def test_help_works_on_a_broken_configuration(pytester: pytest.Pytester) -> None
 
 def test_settings_in_a_toml_table(pytester: pytest.Pytester) -> None:
     """[tool.pytest.ini_options] takes the keys as text."""
-    pytester.makepyprojecttoml('[tool.pytest.ini_options]\nagenttier_exec = "pod, subprocess"')
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\nagenttier_exec = "pod, scripted"')
 
-    assert "exec: pod, subprocess (ini)" in header(pytester.runpytest())
+    assert "exec: pod, scripted (ini);" in header(pytester.runpytest())
+
+
+@pytest.mark.parametrize(
+    ("engines", "told"),
+    [
+        ("scripted,subprocess", "exec: scripted, subprocess (option): scripted;"),
+        (
+            "subprocess",
+            "exec: subprocess (option): subprocess, on this machine, not isolated;",
+        ),
+    ],
+)
+def test_the_header_names_the_engine_taken_where_one_does_not_isolate(
+    pytester: pytest.Pytester, engines: str, told: str
+) -> None:
+    """Nobody runs commands on their own machine unawares."""
+    assert told in header(pytester.runpytest(f"--agenttier-exec={engines}"))
 
 
 @pytest.mark.parametrize("argument", ["--markers", "--fixtures", "--help"])
@@ -143,14 +160,14 @@ def test_settings_in_a_native_toml_table(pytester: pytest.Pytester) -> None:
         pytest.skip("native tables came with pytest 9")
     pytester.makepyprojecttoml(
         "[tool.pytest]\n"
-        'agenttier_exec = ["pod", "subprocess"]\n'
+        'agenttier_exec = ["pod", "scripted"]\n'
         'agenttier_template = ["general-coding"]\n'
         "agenttier_wait_timeout = 60\n"
         'agenttier_namespace = "team"\n'
     )
 
     assert header(pytester.runpytest()) == (
-        "agenttier: offline fake Router (url: default); exec: pod, subprocess (ini); "
+        "agenttier: offline fake Router (url: default); exec: pod, scripted (ini); "
         "template: general-coding (ini); namespace: team (ini)"
     )
 

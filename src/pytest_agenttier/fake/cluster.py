@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .auth import Caller
-    from .engines import Runtime
 
 _SPEC_BODY = Struct("", (Field("spec", SPEC),))
 
@@ -36,7 +35,7 @@ class Cluster:
         self.users: dict[str, Caller] = {}
         self.scripted: Scripted = Scripted(self.clock)
         # It starts nothing before the first command.
-        self.runtime: Runtime = NodeRuntime(exec, clock=self.clock, scripted=self.scripted)
+        self.runtime: NodeRuntime = NodeRuntime(exec, clock=self.clock, scripted=self.scripted)
         self.state: State = State(
             self.clock, on_stop=self.runtime.stop, on_delete=self.runtime.delete
         )

@@ -156,6 +156,15 @@ class FakeRouter(Router):
         self.not_built.clear()
         self.errors.clear()
 
+    @property
+    def engine(self) -> str:
+        """The engine that runs commands: the first of those given that works here.
+
+        Raises:
+            EngineUnavailable: none of them does; the message says what is in the way.
+        """
+        return self.cluster.runtime.engine
+
     # What a test prepares
 
     @property
