@@ -7,11 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+from pytest_agenttier import FakeRouter
+from pytest_agenttier.naming import Namer, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -208,3 +212,61 @@ def test_a_port_that_is_taken_is_a_usage_error() -> None:
     assert result.returncode == 2
     assert f"port {port} cannot be had: Address already in use" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def sweep(router: FakeRouter, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_agenttier", "sweep", f"--url={router.url}", *arguments],
+        env={**os.environ, "AGENTTIER_API_KEY": router.api_key},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def test_sweep_lists_and_deletes_nothing_unasked() -> None:
+    """Each sandbox with its verdict, and why."""
+    with FakeRouter(exec="scripted") as router:
+        router.create("demo")
+        orphan = router.create(Namer(new_run(time.time() - 3 * 86400), "gw0").next())
+
+        run = sweep(router)
+
+        assert (run.returncode, run.stderr) == (0, "")
+        assert run.stdout == (
+            "keep    demo  not named by this plugin\n"
+            f"orphan  {orphan}  its run began 3 days ago, and is gone\n"
+        )
+        assert not any(request.method == "DELETE" for request in router.requests)
+
+
+def test_sweep_deletes_orphans_and_nothing_else() -> None:
+    """What was listed as an orphan goes, and the rest stays."""
+    with FakeRouter(exec="scripted") as router:
+        router.create("demo")
+        orphan = router.create(Namer(new_run(time.time() - 3 * 86400), "gw0").next())
+
+        run = sweep(router, "--delete", "--older-than=1")
+
+        assert f"deleted {orphan}" in run.stdout
+        assert [r.target for r in router.requests if r.method == "DELETE"] == [
+            f"/api/v1/sandboxes/{orphan}"
+        ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--url="], "which Router? --url=https://agenttier.example"),
+        (["--older-than=0"], "'0' is not a positive number of hours"),
+        (["--older-than=x"], "'x' is not a positive number of hours"),
+    ],
+)
+def test_sweep_says_what_it_lacks(arguments: list[str], complaint: str) -> None:
+    """A usage error, exit code 2."""
+    with FakeRouter(exec="scripted") as router:
+        run = sweep(router, *arguments)
+
+    assert run.returncode == 2
+    assert complaint in run.stderr

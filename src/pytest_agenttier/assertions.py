@@ -196,8 +196,9 @@ class _Expected:
     stderr: Expected
 
     def __post_init__(self) -> None:
-        if not isinstance(self.exit_code, int | None):
-            raise TypeError(f"exit_code={self.exit_code!r}: a number, or None for any")
+        code = self.exit_code  # callers may use no type checker
+        if not isinstance(code, int | None):  # pyright: ignore[reportUnnecessaryIsInstance]  # see above
+            raise TypeError(f"exit_code={code!r}: a number, or None for any")
         for name in ("stdout", "stderr"):
             expected = getattr(self, name)
             pattern = getattr(expected, "pattern", "")

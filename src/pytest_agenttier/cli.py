@@ -1,16 +1,19 @@
-"""The command ``pytest-agenttier``: the fake Router for other processes and other languages."""
+"""The command ``pytest-agenttier``: serve the fake to other programs, sweep up orphans."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import socket
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_agenttier.access_log import AccessLog
+from pytest_agenttier.cleanup.sweep import DEFAULT_AGE, verdicts
 from pytest_agenttier.fake import FakeRouter
 from pytest_agenttier.fake.engines import engines_named
 from pytest_agenttier.fake.releases import RELEASES
@@ -31,6 +34,12 @@ Serve a fake Router on 127.0.0.1 until interrupted. It prints what a client need
 The key is that of an ordinary user. Every answer is logged on standard error, a line each: method,
 path, status, and what failed where something did; lines that nobody reads in time are dropped.
 Nothing is kept when it ends.
+"""
+
+_SWEEP = """\
+List the sandboxes of a Router and say of each whether it is an orphan of a test run, and why (not).
+An orphan is named by this plugin, made by you, of a run that began long enough ago and that does
+not go on on this machine. Nothing is deleted without --delete.
 """
 
 
@@ -73,9 +82,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="how commands run: pod (Linux namespaces), subprocess (on this machine, not "
         "isolated), scripted; with commas, the first that works here. Default: pod.",
     )
+    sweep = commands.add_parser(
+        "sweep",
+        help="find, and delete, sandboxes of runs whose machine is gone",
+        description=_SWEEP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sweep.add_argument(
+        "--url",
+        default=os.environ.get("PYTEST_AGENTTIER_URL"),
+        help="the Router; credentials: AGENTTIER_API_KEY or AGENTTIER_TOKEN in the environment. "
+        "Default: PYTEST_AGENTTIER_URL.",
+    )
+    sweep.add_argument(
+        "--older-than",
+        type=_hours,
+        default=DEFAULT_AGE,
+        metavar="HOURS",
+        help="hours since its run began, below which a sandbox stays. Default: 6.",
+    )
+    sweep.add_argument("--delete", action="store_true", help="delete the orphans; else only list.")
     options = parser.parse_args(arguments)
+    if options.command == "sweep":
+        return _sweep(options, sweep)
     _serve(options, serve)
     return 0
+
+
+def _sweep(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from agenttier import AgentTierClient, AgentTierError
+
+    if not options.url:
+        parser.error("which Router? --url=https://agenttier.example")
+    failures = 0
+    try:
+        with AgentTierClient(options.url) as client:
+            for verdict in verdicts(client, now=time.time(), age=options.older_than):
+                word = "orphan" if verdict.orphan else "keep"
+                if verdict.orphan and options.delete:
+                    try:
+                        client.sandbox(verdict.name).terminate(missing_ok=True)
+                        word = "deleted"
+                    except AgentTierError as error:
+                        failures += 1
+                        verdict = verdict._replace(why=str(error))
+                        word = "failed"
+                sys.stdout.write(f"{word:8}{verdict.name}  {verdict.why}\n")
+    except AgentTierError as error:
+        parser.error(str(error))
+    return 1 if failures else 0
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = math.nan
+    if not 0 < hours < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of hours")
+    return hours * 3600
 
 
 def _serve(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
