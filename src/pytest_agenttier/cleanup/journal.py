@@ -11,20 +11,24 @@ import fcntl
 import json
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 INTENDED, UNSURE, MADE, REFUSED, DELETED = "intended", "unsure", "made", "refused", "deleted"
 
 
-def runs_folder() -> Path:
-    """Where the folders of all runs of this user are: ``$XDG_STATE_HOME``, or its default."""
+def runs_folders() -> list[Path]:
+    """Where the folders of this user's runs are: the state directory, else the temporary one."""
     home = os.environ.get("XDG_STATE_HOME")
     if home:
-        return Path(home, "pytest-agenttier", "runs")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "pytest-agenttier" / "runs"
-    return Path.home() / ".local" / "state" / "pytest-agenttier" / "runs"
+        state = Path(home)
+    elif sys.platform == "darwin":
+        state = Path.home() / "Library" / "Application Support"
+    else:
+        state = Path.home() / ".local" / "state"
+    temporary = Path(tempfile.gettempdir(), f"pytest-agenttier-{os.getuid()}")
+    return [state / "pytest-agenttier" / "runs", temporary / "runs"]
 
 
 class Journal:
@@ -36,15 +40,30 @@ class Journal:
 
     Attributes:
         path: The file.
+
+    Raises:
+        OSError: no directory can be written and locked; without a journal nothing is made.
     """
 
     def __init__(self, run: str, worker: str) -> None:
-        folder = runs_folder() / run
+        *others, last = runs_folders()
+        for runs in others:
+            with suppress(OSError):  # a home that is read-only, or on a network without locks
+                self._open(runs / run, worker)
+                return
+        self._open(last / run, worker)
+
+    def _open(self, folder: Path, worker: str) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path: Path = folder / f"{worker}-{os.getpid()}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(self.path, flags, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            self.path.unlink()
+            raise
 
     def note(self, event: str, name: str) -> None:
         """Append what happens, or is about to happen, to a sandbox."""
@@ -62,7 +81,8 @@ class Journal:
 
 def journals(run: str, worker: str) -> list[Path]:
     """The journals of a run's worker; of all its processes where ``worker`` is empty."""
-    return sorted((runs_folder() / run).glob(f"{worker or '*'}-*.jsonl"))
+    pattern = f"{worker or '*'}-*.jsonl"
+    return sorted(path for runs in runs_folders() for path in (runs / run).glob(pattern))
 
 
 def remaining(path: Path) -> list[str]:
