@@ -58,16 +58,16 @@ MUTANTS = (
     ),
     Mutant(
         "one shared /workspace",
-        "pytest_agenttier/fake/engines/runtime.py",
-        "        return str(self.number)\n",
-        '        return "1"\n',
+        "pytest_agenttier/fake/engines/sandbox.py",
+        "self.volume: str = str(number)",
+        'self.volume: str = "1"',
         ("tests/fake/engines",),
     ),
     Mutant(
         "exec on the host",
-        "pytest_agenttier/fake/engines/node/main.py",
-        'Pod() if sys.argv[2] == "pod" else Bare()',
-        "Bare()",
+        "pytest_agenttier/fake/engines/host.py",
+        "self.kind: PlaceKind = kind",
+        'self.kind: PlaceKind = (kind := "subprocess")',
         ("tests/fake/engines",),
     ),
     Mutant(
