@@ -79,13 +79,26 @@ def test_where_no_engine_works_the_ways_out_are_named(monkeypatch: pytest.Monkey
     assert 'agenttier_exec = "pod, subprocess"' in lines[2]
 
 
-BROKEN = "import os, sys\n{}\nsys.path.insert(0, sys.argv[1]); from node.main import main; main()"
+BROKEN = """
+import os, socket, sys
+sys.path.insert(0, sys.argv[1])
+from node import image, main
+def refuse(*_): raise OSError({number}, os.strerror({number}))
+{what}
+main.main()
+"""
+"""The node's program, in which something is refused."""
+
+
+def break_node(patch: pytest.MonkeyPatch, what: str, number: int = errno.EPERM) -> None:
+    patch.setattr(
+        "pytest_agenttier.fake.engines.host._BOOT", BROKEN.format(what=what, number=number)
+    )
 
 
 def test_a_limit_reached_at_the_very_start_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The node tells of it before it is one."""
-    no_fork = "def fork(): raise OSError(11, 'Resource temporarily unavailable')\nos.fork = fork"
-    monkeypatch.setattr("pytest_agenttier.fake.engines.host._BOOT", BROKEN.format(no_fork))
+    break_node(monkeypatch, "os.fork = refuse", errno.EAGAIN)
 
     with running("pod") as runtime, pytest.raises(EngineUnavailable) as raised:
         Sandbox(runtime).run("true")
@@ -95,8 +108,7 @@ def test_a_limit_reached_at_the_very_start_is_named(monkeypatch: pytest.MonkeyPa
 
 def test_what_the_node_tells_is_said_though_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends right after it; whether it still hears us changes nothing."""
-    no_fork = "def fork(): raise OSError(1, 'Operation not permitted')\nos.fork = fork"
-    monkeypatch.setattr("pytest_agenttier.fake.engines.host._BOOT", BROKEN.format(no_fork))
+    break_node(monkeypatch, "os.fork = refuse")
 
     def unheard(*_: object) -> None:
         raise EngineUnavailable("gone")
@@ -104,6 +116,26 @@ def test_what_the_node_tells_is_said_though_it_is_gone(monkeypatch: pytest.Monke
     monkeypatch.setattr("pytest_agenttier.fake.engines.host.Node._tell", unheard)
     with running("pod") as runtime, pytest.raises(EngineUnavailable, match="seccomp=unconfined"):
         Sandbox(runtime).run("true")
+
+
+def test_a_step_that_is_refused_is_named(pods: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of the last, and each time it is tried."""
+    break_node(monkeypatch, "socket.sethostname = refuse")
+
+    with running("pod") as runtime:
+        for _ in range(2):
+            with pytest.raises(EngineUnavailable, match=r"\(setting the hostname: Operation not"):
+                Sandbox(runtime).run("true")
+
+
+def test_a_device_that_the_host_lacks_is_left_out(
+    pods: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, which has few."""
+    break_node(monkeypatch, "image._DEVICES += ('of-no-host',)")
+
+    with running("pod") as runtime:
+        assert Sandbox(runtime).run("test -c /dev/null && ! test -e /dev/of-no-host").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,7 @@ def user_of_pods() -> int | None:
 class Pod:
     """A set of Linux namespaces; all rights in them are gone before the first command runs.
 
-    Not covered: ``AF_VSOCK``, which no namespace isolates before Linux 7. Where the host listens
-    there, a pod reaches it.
+    Not covered: ``AF_VSOCK`` belongs to no namespace, so a pod reaches what the host serves there.
     """
 
     _pids: int
