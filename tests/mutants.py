@@ -37,7 +37,7 @@ MUTANTS = (
     ),
     Mutant(
         "finalizer after create",
-        "pytest_agenttier/run.py",
+        "pytest_agenttier/cleanup/books.py",
         "        self._terminator.intend(name)\n        return name\n",
         "        return name\n",
         ("tests/plugin/test_sandbox.py",),
@@ -45,8 +45,8 @@ MUTANTS = (
     Mutant(
         "nothing deleted when a set-up fails",
         "pytest_agenttier/run.py",
-        "                self._terminator.terminate(name)\n            raise",
-        "                self._terminator.forget(name)\n            raise",
+        "                self.books.terminate(name)\n            raise",
+        "                name\n            raise",
         ("tests/plugin/test_sandbox.py",),
     ),
     Mutant(

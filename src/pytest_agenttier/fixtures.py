@@ -33,7 +33,7 @@ def _agenttier_run(
     run.check()  # for whoever asks by request.getfixturevalue()
     run.add_templates(agenttier_templates)
     yield run
-    run.finish()
+    run.books.finish()
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ def _bury(config: pytest.Config, worker: str) -> None:
         return
     from pytest_agenttier.run import Run
 
-    Run.of(config).bury(worker)
+    Run.of(config).books.bury(worker)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cached_property
@@ -16,16 +15,11 @@ from agenttier import (
     AgentTierError,
     APIKeyAuth,
     AsyncAgentTierClient,
-    NotFoundError,
     auto_detect_auth,
 )
-from agenttier._resources import sandboxes
 from pytest_agenttier import naming
 from pytest_agenttier import settings as _settings
-from pytest_agenttier.cleanup import janitor
-from pytest_agenttier.cleanup.journal import Journal, journals
-from pytest_agenttier.cleanup.leftovers import delete_left
-from pytest_agenttier.cleanup.terminator import Terminator
+from pytest_agenttier.cleanup.books import Books
 from pytest_agenttier.factories import AsyncSandboxFactory, SandboxFactory
 from pytest_agenttier.fake import FakeRouter
 from pytest_agenttier.fake.engines.scripted import UnexpectedCommand
@@ -33,9 +27,6 @@ from pytest_agenttier.fake.engines.scripted import UnexpectedCommand
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
-    from agenttier import SandboxSummary
-    from agenttier._operation import Flow
-    from agenttier._resources.sandboxes import NewSandbox
     from pytest_agenttier.naming import Namer
     from pytest_agenttier.settings import Settings
 
@@ -61,7 +52,7 @@ class _AsyncLentClient(AsyncAgentTierClient):
 
 
 class Run:
-    """The Router of this process, its clients, and the deleting of what they make.
+    """The Router of this process, its clients, and the books of what they make.
 
     Made once, when a test first needs it: ``Run.of(config)``.
 
@@ -82,9 +73,8 @@ class Run:
             # A cluster has the namespace that a run is told to use.
             self.router.add_namespace(settings.namespace.value)
         self._templates: dict[str, Mapping[str, Any]] = {}
-        self._terminator = Terminator(self._delete, self._note)
-        self._journal: Journal | None = None
-        self._janitor: int | None = None
+        self.books: Books = Books(namer, lambda: self.client, url=settings.url.value)
+        """What is made through the clients, and its deleting."""
         self._unreachable: str | None = None
         self._checked = False
 
@@ -107,9 +97,7 @@ class Run:
             client = _LentClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
-        # One distribution: the client leaves these open for the plugin.
-        client._creation = self._creation  # pyright: ignore[reportPrivateUsage]  # see above
-        client._termination = self._termination  # pyright: ignore[reportPrivateUsage]  # see above
+        self.books.keep(client)
         return client
 
     @cached_property
@@ -121,9 +109,7 @@ class Run:
             client = _AsyncLentClient(
                 _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
             )
-        # One distribution: the client leaves these open for the plugin.
-        client._creation = self._creation  # pyright: ignore[reportPrivateUsage]  # see above
-        client._termination = self._termination  # pyright: ignore[reportPrivateUsage]  # see above
+        self.books.keep(client)
         return client
 
     @property
@@ -167,19 +153,19 @@ class Run:
         A delete that fails is tried again with the run's end; it is raised here only where it
         hides no other failure.
         """
-        name = self._own_name()
+        name = self.books.new_name()
         try:
             yield name
         except BaseException:
             with suppress(AgentTierError):  # finish() tries again, and raises
-                self._terminator.terminate(name)
+                self.books.terminate(name)
             raise
-        self._terminator.terminate(name)
+        self.books.terminate(name)
 
     @asynccontextmanager
     async def deleting_async(self) -> AsyncGenerator[str]:
         """``deleting`` for async code; a cancelled test's sandbox goes all the same."""
-        name = self._own_name()
+        name = self.books.new_name()
         try:
             yield name
         except BaseException:
@@ -191,51 +177,6 @@ class Run:
     async def _terminate_async(self, name: str) -> None:
         with anyio.CancelScope(shield=True):
             await self.async_client.sandbox(name).terminate(missing_ok=True)
-
-    def _own_name(self) -> str:
-        name = self.namer.next()
-        self._terminator.intend(name)
-        return name
-
-    def _creation(self, new: NewSandbox) -> Flow[SandboxSummary]:
-        """Create a sandbox for one of the clients, and book it.
-
-        A name of ours is deleted however far its create got; one that a test chose only once it
-        was made, since before that it may be somebody else's.
-        """
-        name = self._own_name() if new.name is None else new.name
-        new = dataclasses.replace(new, name=name)
-        if name in self._terminator.remaining:
-            return sandboxes.created(sandboxes.create_sandbox(new), name_is_ours=True)
-        return self._booked(sandboxes.creation(new), name)
-
-    def _booked(self, creation: Flow[SandboxSummary], name: str) -> Flow[SandboxSummary]:
-        self._terminator.attempt(name)  # a test that is cancelled leaves it at that
-        try:
-            summary = yield from creation
-        except AgentTierError as error:
-            if not error.maybe_done:
-                self._terminator.settle(name, made=False)
-            raise
-        self._terminator.settle(name, made=True)
-        return summary
-
-    def _termination(self, sandbox_id: str, *, missing_ok: bool) -> Flow[None]:
-        """Delete a sandbox for a handle, and take it out of the books: it is no longer ours."""
-        yield from sandboxes.terminate_sandbox(sandbox_id, missing_ok=missing_ok)
-        self._terminator.forget(sandbox_id)
-
-    def _note(self, event: str, name: str) -> None:
-        """Put it on disk for whoever cleans up if this process dies; the fake dies with it."""
-        if self.router is not None:
-            return
-        if self._journal is None:
-            self._journal = Journal(self.namer.run, self.namer.worker)
-            self._janitor = janitor.start(str(self._journal.path), self.url)
-        self._journal.note(event, name)
-
-    def _delete(self, name: str) -> None:
-        self.client.sandbox(name).terminate(missing_ok=True)
 
     def check(self) -> None:
         """Fail the test if the live Router does not answer: once at length, then in one line."""
@@ -295,56 +236,10 @@ class Run:
         self.router.reset_overlay()
         return complaints
 
-    def finish(self) -> None:
-        """Delete all that remains.
-
-        Raises:
-            RuntimeError: some may be left; the message has the line that deletes them.
-        """
-        left = {name: str(error) for name, error in self._terminator.finish().items()}
-        for name in self._terminator.unsure:
-            if (found := self._look(name)) is not None:
-                left[name] = f"its create was not answered, and there is one of that name ({found})"
-        self._report(left)
-
-    def _report(self, left: Mapping[str, str]) -> None:
-        if left:
-            raise RuntimeError(
-                "\n".join(
-                    [
-                        f"agenttier: {len(left)} sandboxes may be left:",
-                        *(f"  {name}: {why}" for name, why in left.items()),
-                        "  By hand: AgentTierClient.from_env().sandbox(name).terminate()",
-                    ]
-                )
-            )
-
-    def _look(self, name: str) -> str | None:
-        try:
-            summary = self.client.sandbox(name).status()
-        except NotFoundError:
-            return None
-        except AgentTierError as error:
-            return str(error)
-        return f"{summary.status}, made {summary.created_at}"
-
-    def bury(self, worker: str) -> None:
-        """Delete what the processes of a worker left, if they are dead; "" means all of the run.
-
-        Raises:
-            RuntimeError: some may be left; the message has the line that deletes them.
-        """
-        left: dict[str, str] = {}
-        for path in journals(self.namer.run, worker):
-            failed = delete_left(path, self._delete)
-            left |= {name: str(error) for name, error in failed.items()}
-        self._report(left)
-
     def close(self) -> None:
-        """Let connections and the fake go; what is left is the janitor's."""
-        if self._journal is not None and self._janitor is not None:
-            self._journal.close()
-            os.close(self._janitor)
-        AgentTierClient.close(self.client)
+        """Let connections and the fake go."""
+        self.books.close()
+        if "client" in self.__dict__:
+            AgentTierClient.close(self.client)
         if self.router is not None:
             self.router.close()
