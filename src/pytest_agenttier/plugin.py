@@ -71,6 +71,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "how the sandbox of a test is made; on a function it counts before the class's and the "
         "module's.",
     )
+    config.addinivalue_line("markers", "agenttier_live: makes sense on a live Router only.")
+    config.addinivalue_line("markers", "agenttier_offline: makes sense on the offline fake only.")
     if config.option.help:
         return  # a broken configuration must not hide the page that explains it
     config.stash[_settings.KEY] = _settings.resolve(config)
@@ -198,7 +200,15 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.hookimpl(specname="pytest_runtest_setup")
 def pytest_agenttier_check_router(item: pytest.Item) -> None:
-    """Fail a test that needs a Router which does not answer; by now it has not been skipped."""
+    """Skip a test that is for the other kind of Router; fail one whose Router does not answer.
+
+    By now a test that is skipped by pytest itself has been.
+    """
+    url = item.config.stash[_settings.KEY].url
+    if url.value is None and item.get_closest_marker("agenttier_live"):
+        pytest.skip(f"needs a live Router: --agenttier-url=… (url: {url.source})")
+    if url.value is not None and item.get_closest_marker("agenttier_offline"):
+        pytest.skip(f"needs the offline fake, and this run is live: {url.value} ({url.source})")
     if "_agenttier_run" in getattr(item, "fixturenames", ()) and not item.config.option.setupplan:
         from pytest_agenttier.run import Run
 

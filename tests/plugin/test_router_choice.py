@@ -211,6 +211,39 @@ def test_the_fake_is_not_there_on_a_live_run(pytester: pytest.Pytester, live: Fa
     )
 
 
+MARKED = """
+import pytest
+
+@pytest.mark.agenttier_live
+def test_live(): pass
+
+@pytest.mark.agenttier_offline
+def test_offline(): pass
+"""
+
+
+def test_a_test_for_a_live_router_is_skipped_offline(pytester: pytest.Pytester) -> None:
+    """With the option that would run it."""
+    pytester.makepyfile(MARKED)
+
+    result = pytester.runpytest("-rs", "--strict-markers")
+
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["SKIPPED*needs a live Router: --agenttier-url=… (url: default)"])
+
+
+def test_a_test_for_the_fake_is_skipped_live(pytester: pytest.Pytester, live: FakeRouter) -> None:
+    """With where that was chosen."""
+    pytester.makepyfile(MARKED)
+
+    result = pytester.runpytest("-rs", f"--agenttier-url={live.url}")
+
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        [f"SKIPPED*needs the offline fake, and this run is live: {live.url} (option)"]
+    )
+
+
 def test_scripted_answers_last_for_one_test(pytester: pytest.Pytester) -> None:
     """What a test registers is gone for the next, whatever it left over."""
     pytester.makepyfile(
