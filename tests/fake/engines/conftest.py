@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -110,6 +111,12 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     sandbox = Sandbox(request.getfixturevalue(f"_{request.param}_runtime"))
     yield sandbox
     sandbox.delete()
+
+
+@pytest.fixture
+def marker() -> str:
+    """An argument for ``sleep`` that no other process has."""
+    return f"86400.{os.getpid()}{threading.get_native_id()}"
 
 
 @pytest.fixture

@@ -49,12 +49,6 @@ def all_end(descriptors: list[int]) -> bool:
     return all(ended)
 
 
-@pytest.fixture
-def marker() -> str:
-    """An argument for ``sleep`` that no other process has."""
-    return f"86400.{os.getpid()}{threading.get_native_id()}"
-
-
 def test_a_background_process_outlives_its_command(sandbox: Sandbox) -> None:
     """The next command still finds it (contract 5.1)."""
     pid = int(sandbox.run("sleep 600 > /dev/null 2>&1 & echo $!").stdout)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from pytest_agenttier.fake.engines import EngineUnavailable, PodGone
 from pytest_agenttier.fake.engines.host import Node
 
 from .conftest import Sandbox, running
-from .test_life_of_a_pod import children_of, open_descriptors
+from .test_life_of_a_pod import all_end, children_of, ends_of, open_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,39 +122,65 @@ def test_stop_and_delete_wait_for_no_pod_that_is_being_made(
         assert under_way.result().stdout == b"done\n"
 
 
-def test_stop_ends_init_scripts(sandbox: Sandbox) -> None:
+def test_stop_ends_init_scripts(sandbox: Sandbox, marker: str) -> None:
     """The command that waits for them finds its pod gone."""
-    sandbox.spec = replace(sandbox.spec, init_scripts=["touch begun; sleep 600"])
+    sandbox.spec = replace(sandbox.spec, init_scripts=[f"sleep {marker}; true"])
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(sandbox.run, "true")
-        place = None
-        while place is None:
-            place = sandbox.runtime._sandboxes[sandbox.spec.uid]._place
+        while not (ends := ends_of(f"sleep {marker}")):
+            continue
         sandbox.stop()
 
+        assert all_end(ends)
         with pytest.raises(PodGone):
             waiting.result()
 
 
-@pytest.mark.parametrize("what", ["os.pipe", "socket.socketpair", "socket.recv_fds"])
+@pytest.mark.parametrize("what", ["os.pipe", "socket.socketpair"])
 def test_a_process_that_may_open_no_more_is_told_so(
     what: str, own_runtime: NodeRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It leaves no descriptor open, and goes on once it may."""
-    sandbox, other = Sandbox(own_runtime), Sandbox(own_runtime)
+    sandbox = Sandbox(own_runtime)
     sandbox.run("true")
     before = open_descriptors()
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     with monkeypatch.context() as patch:
         patch.setattr(what, refuse)
         with pytest.raises(EngineUnavailable, match=r"out of file descriptors \(ulimit -n\)"):
-            (other if what == "socket.recv_fds" else sandbox).run("true")
+            sandbox.run("true")
 
     assert open_descriptors() == before
     assert sandbox.run("echo on").stdout == b"on\n"
+
+
+def test_a_pod_that_may_not_be_reached_is_given_up(
+    own_runtime: NodeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel drops the descriptor of its socket where this process may open no more."""
+    Sandbox(own_runtime).run("true")
+    sandbox, before = Sandbox(own_runtime), open_descriptors()
+    receive = socket.recv_fds
+
+    def truncate(*arguments: Any) -> tuple[bytes, list[int], int, object]:
+        message, descriptors, flags, sender = receive(*arguments)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return message, [], flags | socket.MSG_CTRUNC, sender
+
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.recv_fds", truncate)
+        with pytest.raises(EngineUnavailable, match=r"out of file descriptors \(ulimit -n\)"):
+            sandbox.run("true")
+
+    assert open_descriptors() == before
+    assert sandbox.run("echo on > f; cat f").stdout == b"on\n"
+    sandbox.stop()
+    assert sandbox.run("cat f").stdout == b"on\n"
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def test_a_node_that_cannot_be_started_leaves_nothing(
@@ -162,9 +189,6 @@ def test_a_node_that_cannot_be_started_leaves_nothing(
     """Neither its directory nor a descriptor."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = open_descriptors()
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr("socket.socketpair", refuse)
     with running("pod") as runtime, pytest.raises(EngineUnavailable, match="ulimit -n"):
