@@ -151,7 +151,7 @@ class FakeRouter(Router):
         `not_built` and `errors` are gone. Sandboxes, templates, users and the clock stay.
         """
         self.exec.reset()
-        self.quirks = Quirks()  # whoever has switched one off does so no longer
+        self.quirks: Quirks = Quirks()  # whoever has switched one off does so no longer
         self.requests.clear()
         self.not_built.clear()
         self.errors.clear()
