@@ -73,11 +73,11 @@ MUTANTS = (
     Mutant(
         "handle under a global lock",
         "pytest_agenttier/fake/router.py",
-        "        response = self._matched(call, route, variables, headers)\n",
-        "        import builtins, threading\n"
-        "        with builtins.__dict__.setdefault('lock', threading.Lock()):\n"
         "            response = self._matched(call, route, variables, headers)\n",
-        ("tests/fake/test_exec.py", "tests/contract/test_concurrency.py"),
+        "            import builtins, threading\n"
+        "            with builtins.__dict__.setdefault('lock', threading.Lock()):\n"
+        "                response = self._matched(call, route, variables, headers)\n",
+        ("tests/contract/test_concurrency.py",),
     ),
     Mutant(
         "stdout compared stripped",

@@ -63,12 +63,20 @@ def test_a_sandbox_goes_however_its_test_ends(
 def test_a_sandbox_that_never_starts_is_deleted(
     pytester: pytest.Pytester, live: FakeRouter
 ) -> None:
-    """The set-up fails with the Router's message, and what was made goes."""
-    pytester.makepyfile("def test_it(sandbox): pass")
+    """The set-up fails with the Router's message, and what was made goes at once."""
+    pytester.makepyfile(
+        """
+        def test_it(sandbox): pass
+
+        def test_next(agenttier_client):
+            agenttier_client.list_sandboxes()  # a delete is seen a look later (contract 4.7)
+            assert agenttier_client.list_sandboxes() == []
+        """
+    )
 
     result = run_live(pytester, live, "--agenttier-template=nope")
 
-    result.assert_outcomes(errors=1)
+    result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         ["*Router says: Template resolution failed: ClusterSandboxTemplate nope not found*"]
     )
