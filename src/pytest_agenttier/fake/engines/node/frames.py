@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # socket.recv_fds imports it when called, and then it may be out of reach.
-import array  # noqa: F401  # pyright: ignore[reportUnusedImport]
+import array  # noqa: F401  # pyright: ignore[reportUnusedImport]  # see above
 import errno
 import os
 import socket
