@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -270,3 +272,52 @@ def test_sweep_says_what_it_lacks(arguments: list[str], complaint: str) -> None:
 
     assert run.returncode == 2
     assert complaint in run.stderr
+
+
+SLOW = {"command": "touch begun; sleep 1; echo done"}
+
+
+@pytest.mark.parametrize(("signals", "answered"), [(1, True), (2, False)])
+def test_calls_in_flight_finish_unless_a_second_signal_comes(signals: int, answered: bool) -> None:
+    """New connections are refused meanwhile (contract 1.1)."""
+    with serving("--exec", "pod,subprocess") as (process, printed):
+        with httpx.Client(
+            base_url=printed["AGENTTIER_API_URL"],
+            headers={"X-API-Key": printed["AGENTTIER_API_KEY"]},
+            timeout=SECONDS,
+        ) as client:
+            reference = {"name": "general-coding", "kind": "ClusterSandboxTemplate"}
+            client.post("/api/v1/sandboxes", json={"name": "demo", "templateRef": reference})
+            for _ in range(4):
+                client.get("/api/v1/sandboxes/demo")
+            client.post("/api/v1/sandboxes/demo/exec", json={"command": "true"})
+            with ThreadPoolExecutor(1) as threads:
+                running = threads.submit(client.post, "/api/v1/sandboxes/demo/exec", json=SLOW)
+                started = client.post(
+                    "/api/v1/sandboxes/demo/exec",
+                    json={"command": "until [ -e begun ]; do :; done"},
+                )
+                assert started.json()["exitCode"] == 0
+                for _ in range(signals):
+                    process.send_signal(signal.SIGTERM)
+                    wait_until_refused(printed["AGENTTIER_API_URL"])
+                if answered:
+                    assert running.result().json()["stdout"] == "done\n"
+                else:
+                    with pytest.raises(httpx.TransportError):
+                        running.result()
+        process.communicate(timeout=SECONDS)
+
+    assert process.returncode == 0
+
+
+def wait_until_refused(url: str) -> None:
+    """Until nobody listens there any more."""
+    port = int(url.rpartition(":")[2])
+    while _is_open(port):
+        continue
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import select
 import signal
 import socket
 import sys
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from pytest_agenttier.fake.server import Answered
+
+_DRAIN = 30.0
+"""Seconds that calls in flight have once serving ends (contract 1.1)."""
 
 _SERVE = """\
 Serve a fake Router on 127.0.0.1 until interrupted. It prints what a client needs:
@@ -155,6 +159,16 @@ def _serve(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
             printed += f"AGENTTIER_API_KEY={router.api_key}\n"
         _print(printed)
         interrupted.recv(1)
+        _drain(server, interrupted)
+
+
+def _drain(server: LoopbackServer, interrupted: socket.socket) -> None:
+    """Let calls in flight finish, as the Router does (contract 1.1); a second signal ends that."""
+    server.retire()
+    deadline = time.monotonic() + _DRAIN
+    while server.busy and time.monotonic() < deadline:
+        if select.select([interrupted], [], [], 0.02)[0]:
+            return
 
 
 def _server(

@@ -25,6 +25,7 @@ IDLE_TIMEOUT = 120.0
 """Seconds after which a connection on which nothing comes is closed (contract 1.1)."""
 LINGER = 0.5
 """Seconds that a client with unread bytes in flight has to read why it was refused."""
+_NOTHING = "nothing"
 _BREATH = 0.02
 """Seconds to let others give descriptors back before the next client is taken."""
 CLOSE_TIMEOUT = 10.0
@@ -112,16 +113,7 @@ class LoopbackServer:
         Raises:
             RuntimeError: a call in flight does not notice that its client has gone.
         """
-        if self._closing:
-            return
-        self._closing = True
-        # Linux wakes accept() for the first of these, every system for the second.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        self._thread.join()
-        self._listener.close()
+        self.retire()
         for connection in self._connections:
             connection.hang_up()
         deadline = time.monotonic() + CLOSE_TIMEOUT
@@ -132,6 +124,24 @@ class LoopbackServer:
                 f"{self.url} is closed, but {CLOSE_TIMEOUT:g} s later the router is still "
                 f"answering {', '.join(stuck)}: what takes long looks at request.disconnected()"
             )
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is in flight."""
+        return any(c.doing != _NOTHING and c.thread.is_alive() for c in self._connections)
+
+    def retire(self) -> None:
+        """Refuse new connections; those that are there go on."""
+        if self._closing:
+            return
+        self._closing = True
+        # Linux wakes accept() for the first of these, every system for the second.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        self._thread.join()
+        self._listener.close()
 
     def _accept(self) -> None:
         while True:
@@ -182,7 +192,7 @@ class _Connection:
 
     def __init__(self, client: socket.socket, server: LoopbackServer) -> None:
         self.thread = threading.Thread(target=self._run, name=f"{server.url} client", daemon=True)
-        self.doing = "nothing"
+        self.doing: str = _NOTHING
         self._socket = client
         self._server = server
         self._inbox = http1.Inbox(self._receive)
@@ -207,6 +217,7 @@ class _Connection:
         self._allow(HEADER_TIMEOUT)
         more = self._inbox.wait_for(1)
         while more and self._exchange():
+            self.doing = _NOTHING
             self._allow(IDLE_TIMEOUT)
             more = self._inbox.wait_for(4)  # Go starts the header's time at its fourth byte
             self._allow(HEADER_TIMEOUT)
