@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def nothing_is_left(live: FakeRouter) -> bool:
     while leftovers(live) != b'{"sandboxes":null}\n':
         if time.monotonic() > deadline:
             return False
-        signal.sigtimedwait([], 0.05)
+        select.select([], [], [], 0.05)
     return True
 
 
@@ -58,7 +59,7 @@ def start(pytester: pytest.Pytester, live: FakeRouter, *arguments: str) -> subpr
     while not (ready.exists() and ready.read_text().endswith("\n")):
         assert run.poll() is None, "the run ended by itself"
         assert time.monotonic() < deadline, "the run never got there"
-        signal.sigtimedwait([], 0.02)
+        select.select([], [], [], 0.02)
     return run
 
 
@@ -107,7 +108,7 @@ def journals(pytester: pytest.Pytester) -> list[Path]:
     while found := list(Path(os.environ["HOME"], ".local/state/pytest-agenttier").glob("runs/*/*")):
         if time.monotonic() > deadline:
             break
-        signal.sigtimedwait([], 0.05)
+        select.select([], [], [], 0.05)
     return found
 
 
