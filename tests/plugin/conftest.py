@@ -18,6 +18,17 @@ def test_hello(sandbox):
 """
 
 
+# pytest as from a terminal, also where this run was started in the background: there SIGINT is
+# ignored, and what is ignored is inherited.
+INTERRUPTIBLE = """
+import signal, sys
+import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(pytest.main())
+"""
+
+
 @pytest.fixture(autouse=True)
 def _runs_inside(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """What this run was started with does not reach the runs inside."""

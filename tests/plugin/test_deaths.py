@@ -14,7 +14,7 @@ import pytest
 
 from pytest_agenttier import FakeRouter
 
-from .conftest import leftovers
+from .conftest import INTERRUPTIBLE, leftovers
 
 SUITE = """
 import os, signal, time
@@ -50,7 +50,7 @@ def start(pytester: pytest.Pytester, live: FakeRouter, *arguments: str) -> subpr
     pytester.makepyfile(SUITE)
     ready = pytester.path / "ready"
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", f"--agenttier-url={live.url}", *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE, f"--agenttier-url={live.url}", *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_agenttier.naming import SandboxName
 
-from .conftest import HELLO
+from .conftest import HELLO, INTERRUPTIBLE
 
 
 @dataclass
@@ -141,7 +141,7 @@ def test_no_process_of_a_pod_outlives_the_run(
 ) -> None:
     """Whatever ends pytest ends the pods too."""
     pytester.makepyfile(PODS)
-    command = [sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "-s", "-p", "no:cacheprovider"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         for line in run.stdout:
