@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import DEVNULL, Popen
 
 import pytest
 
@@ -45,22 +46,33 @@ def nothing_is_left(live: FakeRouter) -> bool:
     return True
 
 
-def start(pytester: pytest.Pytester, live: FakeRouter, *arguments: str) -> subprocess.Popen[bytes]:
-    """A run of its own process group, once a test of it has two sandboxes."""
+@pytest.fixture
+def start(pytester: pytest.Pytester, live: FakeRouter) -> Iterator[Callable[..., Popen[bytes]]]:
+    """Starts a run of its own process group, and returns once a test of it has two sandboxes."""
     pytester.makepyfile(SUITE)
     ready = pytester.path / "ready"
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, f"--agenttier-url={live.url}", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 60
-    while not (ready.exists() and ready.read_text().endswith("\n")):
-        assert run.poll() is None, "the run ended by itself"
-        assert time.monotonic() < deadline, "the run never got there"
-        select.select([], [], [], 0.02)
-    return run
+    runs: list[Popen[bytes]] = []
+
+    def start(*arguments: str) -> Popen[bytes]:
+        run = Popen(
+            [sys.executable, "-c", INTERRUPTIBLE, f"--agenttier-url={live.url}", *arguments],
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            start_new_session=True,
+        )
+        runs.append(run)
+        deadline = time.monotonic() + 60
+        while not (ready.exists() and ready.read_text().endswith("\n")):
+            assert run.poll() is None, "the run ended by itself"
+            assert time.monotonic() < deadline, "the run never got there"
+            select.select([], [], [], 0.02)
+        return run
+
+    yield start
+    for run in runs:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
 
 
 @pytest.mark.parametrize("distributed", [[], ["-n1"]], ids=["alone", "xdist"])
@@ -69,12 +81,13 @@ def start(pytester: pytest.Pytester, live: FakeRouter, *arguments: str) -> subpr
 def test_a_signal_to_the_run(
     pytester: pytest.Pytester,
     live: FakeRouter,
+    start: Callable[..., Popen[bytes]],
     distributed: list[str],
     number: signal.Signals,
     whom: str,
 ) -> None:
     """To the process that was started, or to all of its group."""
-    run = start(pytester, live, *distributed)
+    run = start(*distributed)
     assert leftovers(live) != b'{"sandboxes":null}\n'
 
     (os.kill if whom == "process" else os.killpg)(run.pid, number)
@@ -87,15 +100,17 @@ def test_a_signal_to_the_run(
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("restarts", ["0", "4"])
 def test_a_signal_to_a_worker(
-    pytester: pytest.Pytester, live: FakeRouter, number: signal.Signals, restarts: str
+    pytester: pytest.Pytester,
+    live: FakeRouter,
+    start: Callable[..., Popen[bytes]],
+    number: signal.Signals,
+    restarts: str,
 ) -> None:
     """The controller cleans up after it, whether or not it starts another."""
-    run = start(pytester, live, "-n1", f"--max-worker-restart={restarts}")
+    run = start("-n1", f"--max-worker-restart={restarts}")
     worker = int(Path(pytester.path, "ready").read_text().split()[0])
 
     os.kill(worker, number)
-    if restarts != "0" and number == signal.SIGKILL:
-        run.wait(60)
 
     assert run.wait(60) != 0
     assert nothing_is_left(live)
