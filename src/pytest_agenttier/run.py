@@ -27,6 +27,8 @@ from pytest_agenttier.fake.engines.scripted import UnexpectedCommand
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Mapping
 
+    from agenttier import AuthProvider
+    from pytest_agenttier.fake.transport import InProcessTransport
     from pytest_agenttier.naming import Namer
     from pytest_agenttier.settings import Settings
 
@@ -91,26 +93,24 @@ class Run:
     @cached_property
     def client(self) -> AgentTierClient:
         """The synchronous client; what is made through it is deleted with the run."""
-        if self.router is None:
-            client = _LentClient(self.url, auto_detect_auth())
-        else:
-            client = _LentClient(
-                _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
-            )
+        url, auth, transport = self._way()
+        client = _LentClient(url, auth, transport=transport)
         self.books.keep(client)
         return client
 
     @cached_property
     def async_client(self) -> AsyncAgentTierClient:
         """The asynchronous twin."""
-        if self.router is None:
-            client = _AsyncLentClient(self.url, auto_detect_auth())
-        else:
-            client = _AsyncLentClient(
-                _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), transport=self.router.transport
-            )
+        url, auth, transport = self._way()
+        client = _AsyncLentClient(url, auth, transport=transport)
         self.books.keep(client)
         return client
+
+    def _way(self) -> tuple[str, AuthProvider, InProcessTransport | None]:
+        """How clients reach the Router: address, credentials, and the transport into the fake."""
+        if self.router is None:
+            return self.url, auto_detect_auth(), None
+        return _IN_PROCESS_URL, APIKeyAuth(self.router.api_key), self.router.transport
 
     @property
     def url(self) -> str:

@@ -22,6 +22,7 @@ from pytest_agenttier.cleanup.journal import (
     journals,
     remaining,
 )
+from pytest_agenttier.cleanup.leftovers import is_gone
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +110,7 @@ def test_without_a_state_directory_the_temporary_one_is_used(
     """As in containers whose home cannot be written."""
     tmp_path.joinpath("file").write_text("")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     journal = Journal("run", "gw0")
     try:
@@ -116,6 +118,27 @@ def test_without_a_state_directory_the_temporary_one_is_used(
         assert journals("run", "") == [journal.path]
     finally:
         journal.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "gone"),
+    [
+        (404, b'{"error":"sandbox a not found"}\n', True),
+        (404, b'{"error":"access denied to sandbox a"}\n', True),
+        (404, b"404 page not found\n", False),
+        (404, b"default backend - 404", False),
+        (
+            500,
+            b'{"error":"failed to delete sandbox: sandboxes.agenttier.io \\"a\\" not found"}\n',
+            True,
+        ),
+        (500, b'{"error":"failed to delete sandbox: etcd is away"}\n', False),
+        (503, b"upstream not found", False),
+    ],
+)
+def test_only_the_router_says_that_a_sandbox_is_gone(status: int, body: bytes, gone: bool) -> None:
+    """What stands in front of a Router that restarts says 404 too; the janitor tries again."""
+    assert is_gone(status, body) is gone
 
 
 @given(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_agenttier import settings
+from pytest_agenttier.fake.engines import ENGINES
+
 HEADER = "agenttier: "
 
 
@@ -94,6 +97,11 @@ def test_a_value_that_cannot_be_one_is_a_usage_error(
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}*"])
+
+
+def test_the_engines_of_the_options_are_those_of_the_fake() -> None:
+    """Two lists, since the options must not import the fake; they agree."""
+    assert settings.ENGINES == ENGINES
 
 
 def test_a_bad_ini_value_is_named_by_its_key(pytester: pytest.Pytester) -> None:

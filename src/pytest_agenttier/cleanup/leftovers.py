@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -73,10 +74,21 @@ def _delete(url: str, name: str) -> None:
         urllib.request.urlopen(request, timeout=_TIMEOUT).close()  # noqa: S310 - see above
     except urllib.error.HTTPError as error:
         with error:
-            # The loser of two deletes that race says 500 of a sandbox that is gone (contract 3.4).
-            gone = error.code == 404 or b" not found" in error.read()
+            gone = is_gone(error.code, error.read())
         if not gone:
             raise
+
+
+def is_gone(status: int, body: bytes) -> bool:
+    """Whether a refused delete has nothing left to delete; a proxy's own 404 says nothing of it.
+
+    The loser of two deletes that race gets a 500 (contract 3.4).
+    """
+    said = {
+        404: rb'\{"error":"(sandbox .* not found|access denied to sandbox .*)"\}\s*',
+        500: rb'\{"error":"failed to delete sandbox: .* not found"\}\s*',
+    }
+    return status in said and re.fullmatch(said[status], body) is not None
 
 
 def _credential() -> dict[str, str]:
